@@ -1,0 +1,61 @@
+//! What is wrong with a configuration, said so that it can be mended.
+//!
+//! Problems are collected, never thrown one by one: an operator sees all of them at once.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a piece of configuration was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// The file as named on the command line, or `--set`, `env:X`, `yaml:`.
+    pub file: Option<Arc<str>>,
+    /// Line, from 1; 0 when unknown.
+    pub line: u32,
+    /// Column, from 1; 0 when unknown.
+    pub column: u32,
+}
+
+/// One thing that is wrong, or that has no effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it stands.
+    pub span: Span,
+    /// The key it is about, such as `receivers.otlp.protocols.grpc.tls.cert_file`; may be empty.
+    pub key_path: String,
+    /// What is wrong, one clause.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// Stable reason code, such as `unknown_key`.
+    pub reason: &'static str,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.span.file {
+            write!(f, "{file}")?;
+            if self.span.line > 0 {
+                write!(f, ":{}:{}", self.span.line, self.span.column)?;
+            }
+            f.write_str(": ")?;
+        }
+        if !self.key_path.is_empty() {
+            write!(f, "{}: ", self.key_path)?;
+        }
+        write!(f, "{}", self.message)?;
+        if let Some(help) = &self.help {
+            write!(f, "\n    help: {help}")?;
+        }
+        write!(f, " [{}]", self.reason)
+    }
+}
+
+/// The problems and warnings found so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems {
+    /// Each makes the configuration unusable.
+    pub errors: Vec<Problem>,
+    /// Each is logged once at start.
+    pub warnings: Vec<Problem>,
+}

@@ -1,0 +1,3 @@
+//! The process: command line, logging, exit code.
+
+fn main() {}
