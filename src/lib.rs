@@ -21,5 +21,6 @@ mod batch;
 mod coding;
 mod config;
 mod identity;
+mod metrics;
 mod outcome;
 mod signal;

@@ -1,0 +1,101 @@
+//! What a scrape shows.
+
+use std::collections::BTreeMap;
+
+use crate::config::types::ComponentId;
+use crate::metrics::Metrics;
+use crate::signal::Signal;
+
+fn id(kind: &str, name: Option<&str>) -> ComponentId {
+    ComponentId { kind: kind.to_owned(), name: name.map(str::to_owned) }
+}
+
+fn value<'a>(text: &'a str, series: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))
+}
+
+#[test]
+fn receiver_counters_have_the_names_and_labels_of_the_collector() {
+    let metrics = Metrics::default();
+    let receiver = metrics.receiver(&id("otlp", Some("2")), "grpc");
+    receiver.accepted(Signal::Traces, 512);
+    receiver.accepted(Signal::Traces, 1);
+    receiver.refused(Signal::Logs, 3);
+    let text = metrics.render();
+    let labels = r#"{receiver="otlp/2",transport="grpc"}"#;
+    let series = format!("otelcol_receiver_accepted_spans{labels}");
+    assert_eq!(value(&text, &series), Some("513"));
+    let series = format!("otelcol_receiver_refused_log_records{labels}");
+    assert_eq!(value(&text, &series), Some("3"));
+    let series = format!("otelcol_receiver_failed_profile_samples{labels}");
+    assert_eq!(value(&text, &series), Some("0"));
+    assert!(text.contains("# TYPE otelcol_receiver_accepted_spans counter\n"));
+}
+
+#[test]
+fn exporter_counters_name_the_endpoint_and_a_guard_counts_requests_in_flight() {
+    let metrics = Metrics::default();
+    let exporter = metrics.exporter(&id("otlp_http", None), "b.example", 443, Some("/v1/logs"));
+    exporter.sent(Signal::Logs, 7);
+    exporter.send_failed(Signal::Logs, 2);
+    let labels = concat!(
+        r#"{exporter="otlp_http",server_address="b.example","#,
+        r#"server_port="443",url_path="/v1/logs"}"#
+    );
+    let in_flight = r#"otelcol_exporter_in_flight_requests{exporter="otlp_http",data_type="logs"}"#;
+    let guard = exporter.in_flight(Signal::Logs);
+    let text = metrics.render();
+    let series = format!("otelcol_exporter_sent_log_records{labels}");
+    assert_eq!(value(&text, &series), Some("7"));
+    let series = format!("otelcol_exporter_send_failed_log_records{labels}");
+    assert_eq!(value(&text, &series), Some("2"));
+    assert_eq!(value(&text, in_flight), Some("1"));
+    drop(guard);
+    assert_eq!(value(&metrics.render(), in_flight), Some("0"));
+}
+
+#[test]
+fn our_own_counters_keep_the_total_suffix() {
+    let metrics = Metrics::default();
+    metrics.handshake("refused", "client_cert_expired");
+    metrics.handshake("refused", "client_cert_expired");
+    metrics.refusal("body_too_large");
+    metrics.accept_error("too_many_files");
+    metrics.log_dropped();
+    let open = metrics.connection_opened("receivers.otlp.protocols.grpc");
+    let text = metrics.render();
+    let handshakes =
+        r#"portcullis_tls_handshakes_total{result="refused",reason="client_cert_expired"}"#;
+    assert_eq!(value(&text, handshakes), Some("2"));
+    let refused = r#"portcullis_requests_refused_total{reason="body_too_large"}"#;
+    assert_eq!(value(&text, refused), Some("1"));
+    let connections = r#"portcullis_connections{listener="receivers.otlp.protocols.grpc"}"#;
+    assert_eq!(value(&text, connections), Some("1"));
+    assert_eq!(value(&text, "portcullis_log_records_dropped_total"), Some("1"));
+    drop(open);
+    assert_eq!(value(&metrics.render(), connections), Some("0"));
+}
+
+#[test]
+fn target_info_carries_the_resource_and_nothing_else_does() {
+    let resource = BTreeMap::from([
+        ("deployment.environment".to_owned(), "prod \"eu\"".to_owned()),
+        ("service.name".to_owned(), "edge".to_owned()),
+    ]);
+    let text = Metrics::new(&resource).render();
+    let line = text.lines().find(|line| line.starts_with("target_info{"));
+    let line = line.expect("target_info is always there");
+    assert!(line.contains(r#"service_name="edge""#), "{line}");
+    assert!(line.contains(r#"deployment_environment="prod \"eu\"""#), "{line}");
+    assert!(line.contains("service_instance_id="), "{line}");
+    assert_eq!(text.matches("deployment_environment").count(), 1);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_process_reports_uptime_cpu_and_memory() {
+    let text = Metrics::default().render();
+    for name in ["uptime", "cpu_seconds", "memory_rss", "runtime_heap_alloc_bytes"] {
+        assert!(value(&text, &format!("otelcol_process_{name}")).is_some(), "{name}:\n{text}");
+    }
+}
