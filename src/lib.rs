@@ -22,5 +22,6 @@ mod coding;
 mod config;
 mod identity;
 mod metrics;
+mod otlp;
 mod outcome;
 mod signal;

@@ -1,0 +1,5 @@
+//! OTLP as bytes: the schema, and what is done with requests by walking it.
+//!
+//! Guarantees that nothing here blocks or awaits. Knows nothing of connections.
+
+pub(crate) mod schema;
