@@ -25,3 +25,4 @@ mod metrics;
 mod otlp;
 mod outcome;
 mod signal;
+mod telemetry;
