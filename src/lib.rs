@@ -20,9 +20,11 @@
 mod batch;
 mod coding;
 mod config;
+mod exporter;
 mod identity;
 mod metrics;
 mod otlp;
 mod outcome;
+mod pipeline;
 mod signal;
 mod telemetry;
