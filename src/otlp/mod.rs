@@ -2,4 +2,5 @@
 //!
 //! Guarantees that nothing here blocks or awaits. Knows nothing of connections.
 
+pub(crate) mod check;
 pub(crate) mod schema;
