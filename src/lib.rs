@@ -21,6 +21,7 @@ mod batch;
 mod coding;
 mod config;
 mod exporter;
+mod extension;
 mod identity;
 mod metrics;
 mod otlp;

@@ -1,0 +1,113 @@
+//! What the gateway says of itself over HTTP: `health_check`, the Prometheus reader, `zpages`.
+//!
+//! Guarantees a deadline and a bound for every connection, and that nothing here can change the
+//! gateway: every page only reads. Liveness never depends on an upstream.
+
+mod health;
+mod prometheus;
+mod readiness;
+mod server;
+mod zpages;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::config::sections::{Config, Extension, MetricsLevel};
+use crate::config::types::ListenAddress;
+use crate::extension::server::{Respond, Server};
+use crate::metrics::Metrics;
+use crate::telemetry::Recent;
+
+pub(crate) use readiness::{Readiness, State};
+pub(crate) use server::BindError;
+pub(crate) use zpages::{CertificateLine, Certificates, ListenerLine};
+
+/// What the pages show beside the configuration.
+pub(crate) struct Surface {
+    /// The numbers of this gateway.
+    pub(crate) metrics: Metrics,
+    /// Whether it takes requests.
+    pub(crate) readiness: Readiness,
+    /// The latest warnings and errors.
+    pub(crate) recent: Recent,
+    /// The listeners of the receivers, as bound.
+    pub(crate) listeners: Vec<ListenerLine>,
+    /// The certificates in use, asked anew for each page.
+    pub(crate) certificates: Certificates,
+}
+
+/// Every HTTP surface of one gateway, bound and not yet serving.
+pub(crate) struct Extensions {
+    servers: Vec<Server>,
+}
+
+impl Extensions {
+    /// Binds what `service.extensions` and `service.telemetry.metrics` name. A taken port of the
+    /// Prometheus reader is a warning only: two gateways on one host are no reason to stop one.
+    ///
+    /// # Errors
+    ///
+    /// When the port of `health_check` or `zpages` cannot be bound: probes would ask someone else.
+    pub(crate) async fn bind(config: &Config, surface: Surface) -> Result<Self, BindError> {
+        let mut servers = Vec::new();
+        let pages = Arc::new(zpages::Pages::new(config, &surface));
+        for id in &config.service.extensions {
+            let key_path = format!("extensions.{id}");
+            match config.extensions.get(id) {
+                Some(Extension::HealthCheck(settings)) => {
+                    let respond = health::responder(settings, surface.readiness.clone());
+                    let server = Server::bind(&key_path, &settings.listen, respond).await?;
+                    servers.push(server.with_deadline(settings.timeout));
+                }
+                Some(Extension::Zpages(listen)) => {
+                    let respond = zpages::responder(Arc::clone(&pages));
+                    servers.push(Server::bind(&key_path, listen, respond).await?);
+                }
+                Some(Extension::FileStorage) | None => {}
+            }
+        }
+        let telemetry = &config.service.telemetry;
+        if telemetry.metrics_level != MetricsLevel::None {
+            for reader in &telemetry.metrics_readers {
+                let listen = ListenAddress::Tcp(join_host_port(&reader.host, reader.port));
+                let respond: Respond = prometheus::responder(surface.metrics.clone());
+                match Server::bind(&reader.key_path, &listen, respond).await {
+                    Ok(server) => servers.push(server),
+                    Err(error) => tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        reason = "metrics_port_taken",
+                        help = "give this gateway a port of its own in \
+                                service.telemetry.metrics.readers, or set metrics.level: none",
+                        "no metrics are served; going on without"
+                    ),
+                }
+            }
+        }
+        Ok(Self { servers })
+    }
+
+    /// The config key and the bound TCP address of each.
+    pub(crate) fn addresses(&self) -> Vec<(String, SocketAddr)> {
+        self.servers.iter().filter_map(Server::address).collect()
+    }
+
+    /// Serves until `stop` resolves; open connections are then cut. Not cancel safe in the sense
+    /// that dropping it also cuts them.
+    pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
+        let mut running = JoinSet::new();
+        for server in self.servers {
+            running.spawn(server.run());
+        }
+        stop.await;
+        running.shutdown().await;
+    }
+}
+
+fn join_host_port(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,250 @@
+//! A small HTTP/1.1 server for pages about the gateway.
+//!
+//! One request a connection, one deadline for all of it, a bounded number of connections. Knows
+//! nothing of what is on the pages.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::task::JoinSet;
+use tokio::time;
+
+use crate::config::types::ListenAddress;
+
+/// Answers one request; must not block.
+pub(super) type Respond = Arc<dyn Fn(&Request<Incoming>) -> Response<Full<Bytes>> + Send + Sync>;
+
+/// Why a page's address could not be bound.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BindError {
+    /// The address means nothing.
+    #[error("{key_path}: cannot resolve {address}")]
+    Resolve {
+        /// Who wanted it.
+        key_path: String,
+        /// `host:port`.
+        address: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The address is taken or forbidden.
+    #[error(
+        "{key_path}: cannot listen on {address}; set another `endpoint` there, or stop what holds \
+         it (`ss -ltnp` shows who does)"
+    )]
+    Bind {
+        /// Who wanted it.
+        key_path: String,
+        /// `host:port` or the socket file.
+        address: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// One bound listener and what it answers.
+pub(super) struct Server {
+    key_path: String,
+    socket: Socket,
+    respond: Respond,
+    deadline: Duration,
+}
+
+impl Server {
+    /// Binds the address.
+    pub(super) async fn bind(
+        key_path: &str,
+        listen: &ListenAddress,
+        respond: Respond,
+    ) -> Result<Self, BindError> {
+        let socket = match listen {
+            ListenAddress::Tcp(address) => bind_tcp(key_path, address).await?,
+            ListenAddress::Unix(path) => bind_unix(key_path, path)?,
+        };
+        Ok(Self { key_path: key_path.to_owned(), socket, respond, deadline: DEADLINE })
+    }
+
+    /// The same server with another deadline for a whole connection; zero is the default.
+    pub(super) fn with_deadline(mut self, deadline: Duration) -> Self {
+        if !deadline.is_zero() {
+            self.deadline = deadline;
+        }
+        self
+    }
+
+    /// The config key and the bound address, if it is one of TCP.
+    pub(super) fn address(&self) -> Option<(String, SocketAddr)> {
+        match &self.socket {
+            Socket::Tcp(listener) => {
+                listener.local_addr().ok().map(|address| (self.key_path.clone(), address))
+            }
+            Socket::Unix(_) => None,
+        }
+    }
+
+    /// Serves until it is dropped. Failures to accept are waited out.
+    pub(super) async fn run(self) {
+        let mut connections = JoinSet::new();
+        loop {
+            while connections.len() >= MAX_CONNECTIONS {
+                connections.join_next().await;
+            }
+            // Both branches are cancel safe: an accepted socket is handed over in its own branch.
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                Some(_ended) = connections.join_next() => continue,
+            };
+            match accepted {
+                Ok(Stream::Tcp(stream)) => {
+                    connections.spawn(serve(stream, Arc::clone(&self.respond), self.deadline));
+                }
+                Ok(Stream::Unix(stream)) => {
+                    connections.spawn(serve(stream, Arc::clone(&self.respond), self.deadline));
+                }
+                Err(error) => {
+                    tracing::debug!(key = self.key_path, %error, "accept failed");
+                    time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Socket {
+    async fn accept(&self) -> io::Result<Stream> {
+        match self {
+            Self::Tcp(listener) => listener.accept().await.map(|(s, _peer)| Stream::Tcp(s)),
+            Self::Unix(listener) => listener.accept().await.map(|(s, _peer)| Stream::Unix(s)),
+        }
+    }
+}
+
+async fn bind_tcp(key_path: &str, address: &str) -> Result<Socket, BindError> {
+    let resolve = |source| BindError::Resolve {
+        key_path: key_path.to_owned(),
+        address: address.to_owned(),
+        source,
+    };
+    let host_port = address.strip_prefix(':').map(|port| format!("0.0.0.0:{port}"));
+    let lookup = tokio::net::lookup_host(host_port.as_deref().unwrap_or(address));
+    let mut addresses: Vec<SocketAddr> = time::timeout(RESOLVE_DEADLINE, lookup)
+        .await
+        .map_err(|elapsed| resolve(elapsed.into()))?
+        .map_err(resolve)?
+        .collect();
+    // As Go does for a name with addresses of both families, such as localhost.
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    TcpListener::bind(addresses.as_slice()).await.map(Socket::Tcp).map_err(|source| {
+        BindError::Bind { key_path: key_path.to_owned(), address: address.to_owned(), source }
+    })
+}
+
+fn bind_unix(key_path: &str, path: &PathBuf) -> Result<Socket, BindError> {
+    UnixListener::bind(path).map(Socket::Unix).map_err(|source| BindError::Bind {
+        key_path: key_path.to_owned(),
+        address: path.display().to_string(),
+        source,
+    })
+}
+
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    respond: Respond,
+    deadline: Duration,
+) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let response = match *request.method() {
+            Method::GET | Method::HEAD => respond(&request),
+            _ => plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here\n"),
+        };
+        std::future::ready(Ok::<_, Infallible>(response))
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(deadline)
+        .keep_alive(false)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    // What goes wrong here concerns the asker alone, who sees it too.
+    let _asker_gone = time::timeout(deadline, connection).await;
+}
+
+/// A response of plain text.
+pub(super) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    typed(status, "text/plain; charset=utf-8", text)
+}
+
+/// A response that is never cached, sniffed or framed.
+pub(super) fn typed(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_TYPE, content_type),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ] {
+        headers.insert(name, http::HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Whether a `Host` header is one that a page for people may be asked under: an address or
+/// `localhost`. A name of an attacker's choice that resolves to us (DNS rebinding) would let a
+/// script in an operator's browser read the page.
+pub(super) fn host_is_direct(request: &Request<Incoming>) -> bool {
+    let Some(host) = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()) else {
+        return true;
+    };
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+}
+
+/// From accept to the end of the answer, unless configured.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// For a name in an `endpoint`.
+const RESOLVE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// After a failed accept, which is most often a lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Probes and scrapers are few; the next one waits in the backlog.
+const MAX_CONNECTIONS: usize = 128;
+
+/// A request here is a line and a few headers.
+const MAX_HEAD_BYTES: usize = 16 << 10;

@@ -1,0 +1,190 @@
+//! `zpages`: one status page for people, under the Collector's paths.
+//!
+//! Static HTML without scripts. Every text on it is escaped: subjects of certificates and messages
+//! may hold what a peer sent.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::config::sections::Config;
+use crate::extension::Surface;
+use crate::extension::readiness::{Readiness, State};
+use crate::extension::server::{Respond, host_is_direct, plain, typed};
+use crate::telemetry::Recent;
+
+/// One listener of a receiver.
+#[derive(Clone, Debug)]
+pub(crate) struct ListenerLine {
+    /// The config key, such as `receivers.otlp.protocols.grpc`.
+    pub(crate) key_path: String,
+    /// The bound address.
+    pub(crate) address: String,
+    /// `mTLS`, `TLS` or `plaintext`.
+    pub(crate) security: &'static str,
+}
+
+/// One certificate that the gateway shows to others.
+#[derive(Clone, Debug)]
+pub(crate) struct CertificateLine {
+    /// The config key that names it.
+    pub(crate) key_path: String,
+    /// Subject and names.
+    pub(crate) subject: String,
+    /// Who signed it.
+    pub(crate) issuer: String,
+    /// End of validity and the days left, in words.
+    pub(crate) validity: String,
+    /// SHA-256 of the certificate.
+    pub(crate) sha256: String,
+}
+
+/// Asks for the certificates in use at this moment.
+pub(crate) type Certificates = Arc<dyn Fn() -> Vec<CertificateLine> + Send + Sync>;
+
+/// Answers with the status page.
+pub(super) fn responder(pages: Arc<Pages>) -> Respond {
+    Arc::new(move |request| {
+        if !host_is_direct(request) {
+            let text = "ask for this page by address or as localhost, not by another name\n";
+            return plain(StatusCode::MISDIRECTED_REQUEST, text);
+        }
+        match request.uri().path() {
+            "/" | "/debug/servicez" | "/debug/pipelinez" | "/debug/extensionz" => {
+                typed(StatusCode::OK, "text/html; charset=utf-8", pages.render())
+            }
+            _ => plain(
+                StatusCode::NOT_FOUND,
+                "404 page not found; the status page is at /debug/servicez\n",
+            ),
+        }
+    })
+}
+
+/// Everything on the page that does not change, and whom to ask for the rest.
+pub(super) struct Pages {
+    pipelines: Vec<[String; 4]>,
+    listeners: Vec<ListenerLine>,
+    extensions: String,
+    certificates: Certificates,
+    readiness: Readiness,
+    recent: Recent,
+}
+
+impl Pages {
+    pub(super) fn new(config: &Config, surface: &Surface) -> Self {
+        let pipelines = config.service.pipelines.iter().map(|(id, pipeline)| {
+            [
+                id.to_string(),
+                join(&pipeline.receivers),
+                join(&pipeline.processors),
+                join(&pipeline.exporters),
+            ]
+        });
+        Self {
+            pipelines: pipelines.collect(),
+            listeners: surface.listeners.clone(),
+            extensions: join(&config.service.extensions),
+            certificates: Arc::clone(&surface.certificates),
+            readiness: surface.readiness.clone(),
+            recent: surface.recent.clone(),
+        }
+    }
+
+    fn render(&self) -> String {
+        let mut page = String::from(HEAD);
+        let state = match self.readiness.state() {
+            State::Draining => "draining: no new requests are taken".to_owned(),
+            State::Ready { start, .. } => {
+                format!("ready, for {} s", start.elapsed().as_secs())
+            }
+            State::Starting => "starting".to_owned(),
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        push(&mut page, format_args!("<p>Version {version}, {}.</p>", Escaped(&state)));
+        push(&mut page, format_args!("<p>Extensions: {}.</p>", Escaped(&self.extensions)));
+        let rows = self.listeners.iter().map(|l| [&*l.key_path, &*l.address, l.security]);
+        push_table(&mut page, "Listeners", ["Key", "Address", "Security"], rows);
+        let rows = self.pipelines.iter().map(|columns| columns.each_ref().map(String::as_str));
+        let heads = ["Pipeline", "Receivers", "Processors", "Exporters"];
+        push_table(&mut page, "Pipelines", heads, rows);
+        let certificates = (self.certificates)();
+        let rows = certificates
+            .iter()
+            .map(|c| [&*c.key_path, &*c.subject, &*c.issuer, &*c.validity, &*c.sha256]);
+        let heads = ["Key", "Subject and names", "Issuer", "Validity", "SHA-256"];
+        push_table(&mut page, "Own certificates", heads, rows);
+        let recent = self.recent.records();
+        let rows = recent.iter().rev().map(|r| [&*r.time, r.level, &*r.text]);
+        push_table(&mut page, "Latest warnings and errors", ["Time", "Level", "What"], rows);
+        page.push_str("</body></html>\n");
+        page
+    }
+}
+
+fn join<T: ToString>(ids: &[T]) -> String {
+    ids.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn push_table<'a, const N: usize>(
+    page: &mut String,
+    title: &str,
+    heads: [&str; N],
+    rows: impl Iterator<Item = [&'a str; N]>,
+) {
+    push(page, format_args!("<h2>{title}</h2><table><tr>"));
+    for head in heads {
+        push(page, format_args!("<th>{head}</th>"));
+    }
+    page.push_str("</tr>\n");
+    for row in rows {
+        page.push_str("<tr>");
+        for cell in row {
+            push(page, format_args!("<td>{}</td>", Escaped(cell)));
+        }
+        page.push_str("</tr>\n");
+    }
+    page.push_str("</table>\n");
+}
+
+fn push(page: &mut String, text: std::fmt::Arguments<'_>) {
+    let _infallible = page.write_fmt(text);
+}
+
+/// Text made safe between tags and in quoted attributes.
+struct Escaped<'a>(&'a str);
+
+impl std::fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+const HEAD: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+    <title>Portcullis</title><style>\
+    body{font:14px system-ui,sans-serif;margin:2em}\
+    table{border-collapse:collapse}th,td{border:1px solid #bbb;padding:.3em .6em;text-align:left;\
+    vertical-align:top;overflow-wrap:anywhere}th{background:#eee}\
+    </style></head><body><h1>Portcullis</h1>\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_in_a_subject_is_shown_and_not_run() {
+        let text = Escaped("CN=<script>alert('x')</script>&\"").to_string();
+        assert_eq!(text, "CN=&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;&quot;");
+    }
+}
