@@ -17,6 +17,7 @@
 // Taken away when every part is joined.
 #![allow(dead_code, unused_imports, reason = "parts are landing one by one")]
 
+mod acceptor;
 mod batch;
 mod coding;
 mod config;
@@ -29,3 +30,4 @@ mod outcome;
 mod pipeline;
 mod signal;
 mod telemetry;
+mod tls;

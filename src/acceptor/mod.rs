@@ -1,0 +1,113 @@
+//! From an accepted socket to a connection that may carry requests: the TLS handshake under one
+//! deadline and one permit, and who the peer proved to be.
+//!
+//! Guarantees that a refused peer is logged and counted here, once: callers just drop it.
+//! Knows nothing of HTTP beyond ALPN.
+
+mod stream;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::sections::ServerLimits;
+use crate::identity::Identity;
+use crate::metrics::Metrics;
+use crate::tls::inspect;
+use crate::tls::store::Watch;
+use crate::tls::{Alpn, Refusal, ServerSnapshot};
+
+pub(crate) use stream::{Stream, Transport};
+
+/// Shakes hands on one listener. Clones share permits and the log's memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Acceptor(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    snapshots: Option<Watch<ServerSnapshot>>,
+    permits: Semaphore,
+    limits: ServerLimits,
+    metrics: Metrics,
+}
+
+/// A connection that may carry requests.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// The stream to speak over.
+    pub(crate) io: Transport,
+    /// What the peer agreed to speak; [`Alpn::None`] on plaintext.
+    pub(crate) alpn: Alpn,
+    /// What the peer's certificate proved, where one was demanded.
+    pub(crate) identity: Option<Arc<Identity>>,
+    /// [`ServerSnapshot::generation`] of the handshake; 0 on plaintext.
+    pub(crate) generation: u64,
+}
+
+impl Acceptor {
+    /// `None` is a plaintext listener.
+    pub(crate) fn new(
+        snapshots: Option<Watch<ServerSnapshot>>,
+        limits: &ServerLimits,
+        metrics: Metrics,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            snapshots,
+            permits: Semaphore::new(limits.max_handshakes),
+            limits: limits.clone(),
+            metrics,
+        }))
+    }
+
+    /// Shakes hands; `peer` is the remote address, for messages. A plaintext listener passes the
+    /// stream on at once.
+    ///
+    /// Takes at most `handshake_timeout`. Dropping the future ends the connection.
+    ///
+    /// # Errors
+    /// Why the peer was refused; already logged and counted.
+    pub(crate) async fn accept(&self, stream: Stream, peer: &str) -> Result<Accepted, Refusal> {
+        let Some(snapshots) = &self.0.snapshots else {
+            return Ok(Accepted {
+                io: Transport::Plain(stream),
+                alpn: Alpn::None,
+                identity: None,
+                generation: 0,
+            });
+        };
+        let deadline = Instant::now() + self.0.limits.handshake_timeout;
+        let snapshot = snapshots.current();
+        let refused = |reason, message: String| {
+            self.0.metrics.handshake("refused", reason);
+            Refusal { reason, message: format!("{peer}: {message}"), help: String::new() }
+        };
+        let Ok(Ok(_permit)) = timeout_at(deadline, self.0.permits.acquire()).await else {
+            return Err(refused("handshake_overload", "no handshake permit".to_owned()));
+        };
+        let handshake = TlsAcceptor::from(Arc::clone(&snapshot.config)).accept(stream);
+        let stream = match timeout_at(deadline, handshake).await {
+            Err(_) => return Err(refused("handshake_timeout", "timed out".to_owned())),
+            Ok(Err(error)) => return Err(refused("tls_handshake", error.to_string())),
+            Ok(Ok(stream)) => stream,
+        };
+        let connection = stream.get_ref().1;
+        let alpn = Alpn::from_negotiated(connection.alpn_protocol());
+        let identity = connection
+            .peer_certificates()
+            .and_then(|chain| chain.first())
+            .and_then(|leaf| inspect::describe(leaf))
+            .map(|facts| Arc::new(facts.identity));
+        self.0.metrics.handshake("ok", "");
+        Ok(Accepted {
+            io: Transport::Tls(Box::new(stream)),
+            alpn,
+            identity,
+            generation: snapshot.generation,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

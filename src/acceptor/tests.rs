@@ -1,0 +1,37 @@
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use super::*;
+use crate::tls::store::Store;
+use crate::tls::testing::{TestPki, client_tls, server_tls};
+use crate::tls::{Connector, client, server};
+
+/// Scenario: a client with a certificate of the demanded CA connects and sends five bytes.
+/// Guarantees: both sides agree on h2, the bytes arrive, the identity is the certificate's.
+#[tokio::test]
+async fn a_client_of_the_ca_is_let_in_with_its_identity() {
+    let pki = TestPki::new();
+    let (_store, snapshots) = Store::new(server::load(&server_tls(&pki)).unwrap().snapshot);
+    let acceptor = Acceptor::new(Some(snapshots), &ServerLimits::default(), Metrics::default());
+    let (_store, snapshots) =
+        Store::new(client::load(&client_tls(&pki), &[b"h2"]).unwrap().snapshot);
+    let connector = Connector::new(snapshots, "localhost".to_owned());
+    let (near, far) = UnixStream::pair().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let (accepted, connected) = tokio::join!(
+        acceptor.accept(Stream::from(far), "test"),
+        connector.connect(near, "localhost:4317", deadline)
+    );
+    let (mut accepted, mut connected) = (accepted.unwrap(), connected.unwrap());
+    assert_eq!((accepted.alpn, connected.alpn), (Alpn::H2, Alpn::H2));
+    let identity = accepted.identity.unwrap();
+    assert_eq!(identity.subject, "CN=test-client");
+    assert_eq!(identity.uris, ["spiffe://test.example/client"]);
+    connected.io.write_all(b"hello").await.unwrap();
+    connected.io.flush().await.unwrap();
+    let mut bytes = [0; 5];
+    accepted.io.read_exact(&mut bytes).await.unwrap();
+    assert_eq!(&bytes, b"hello");
+}

@@ -1,0 +1,23 @@
+//! TLS material and what is built of it: everything a handshake decides with.
+//!
+//! One load reads every file of a `tls` block, vets it and builds one immutable snapshot; a
+//! [`store::Store`] publishes it to the handshakes through one pointer. Only this folder and
+//! `acceptor` name the TLS library. Knows nothing of HTTP or OTLP.
+
+pub(crate) mod client;
+mod error;
+mod file;
+pub(crate) mod inspect;
+mod own;
+mod profile;
+mod refusal;
+pub(crate) mod server;
+pub(crate) mod store;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub(crate) use client::{ClientSnapshot, Connector, UpstreamTlsError};
+pub(crate) use error::{CredentialsError, Loaded};
+pub(crate) use profile::Alpn;
+pub(crate) use refusal::Refusal;
+pub(crate) use server::ServerSnapshot;
