@@ -19,6 +19,7 @@
 
 mod acceptor;
 mod batch;
+pub mod cli;
 mod coding;
 mod config;
 mod exporter;

@@ -1,3 +1,13 @@
-//! The process: command line, logging, exit code.
+//! The process: hands the command line to the library and its answer to the system.
 
-fn main() {}
+use std::process::ExitCode;
+
+use portcullis::cli::{self, Console};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
+    cli::run(std::env::args_os(), &mut Console { out: &mut out, err: &mut err }).into()
+}

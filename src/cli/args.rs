@@ -1,0 +1,88 @@
+//! The arguments of the program and the help text that teaches them.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::cli::certs::CertsArgs;
+use crate::cli::healthcheck::HealthcheckArgs;
+
+/// An mTLS-terminating gateway for OpenTelemetry (OTLP).
+#[derive(Debug, Parser)]
+#[command(
+    name = "portcullis",
+    version,
+    about,
+    long_about = LONG_ABOUT,
+    after_help = AFTER_HELP,
+    disable_version_flag = true,
+    subcommand_negates_reqs = true,
+    args_conflicts_with_subcommands = true,
+    max_term_width = 100
+)]
+pub(super) struct Cli {
+    /// Which configuration to run.
+    #[command(flatten)]
+    pub(super) source: Source,
+    /// Print the version.
+    #[arg(short = 'v', short_alias = 'V', long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
+    /// Another thing to do than to run.
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+/// Where configuration comes from.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct Source {
+    /// A configuration: a file, `file:PATH`, `env:NAME` or `yaml:TEXT`. Repeat it to merge
+    /// several, from left to right.
+    #[arg(long, value_name = "LOCATION")]
+    pub(super) config: Vec<String>,
+    /// A value to set after all files, such as exporters.otlp_grpc.timeout=10s.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
+    /// Accepted for the Collector's sake; there are no gates here.
+    #[arg(long, value_name = "GATES")]
+    pub(super) feature_gates: Vec<String>,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make and inspect certificates.
+    Certs(CertsArgs),
+    /// List the components that a configuration can use, as YAML.
+    Components,
+    /// Ask a running gateway whether it is ready; exit code 0 if so. For Docker's HEALTHCHECK.
+    Healthcheck(HealthcheckArgs),
+}
+
+const LONG_ABOUT: &str = "\
+An mTLS-terminating gateway for OpenTelemetry (OTLP).
+
+Proves who every sender is by its certificate, checks every batch, and forwards it to a backend
+over a second TLS connection with an identity of its own. It reads the Collector's YAML.";
+
+const AFTER_HELP: &str = "\
+Examples:
+  See it work in one command: certificates, a backend, the gateway and a first batch:
+    portcullis quickstart
+
+  Run, check and show a configuration:
+    portcullis --config gateway.yaml
+    portcullis --config base.yaml --config prod.yaml --set service.telemetry.logs.level=debug
+    portcullis validate --config gateway.yaml
+    portcullis print-config --config gateway.yaml
+
+  Make certificates:
+    portcullis certs ca --dir certs
+    portcullis certs server --dir certs --san otel.example.com
+    portcullis certs client --dir certs --name shop
+
+Exit codes:
+  0  done as asked; the gateway answered everything that it had accepted
+  1  the configuration or a file is unusable, or the gateway could not run
+  2  the command line was not understood
+  3  the gateway was stopped and requests were still unanswered after service.shutdown_timeout
+
+Signals:
+  SIGTERM, SIGINT  stop taking requests, finish those under way, end; a second one ends at once";

@@ -1,0 +1,75 @@
+//! The command line as a user meets it.
+
+use std::ffi::OsString;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
+use crate::cli::{Console, ExitStatus, run};
+
+fn outcome(args: &[&str]) -> (ExitStatus, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut console = Console { out: &mut out, err: &mut err };
+    let args = std::iter::once("portcullis").chain(args.iter().copied()).map(OsString::from);
+    let status = run(args, &mut console);
+    (status, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+#[test]
+fn help_teaches_with_examples_and_exit_codes() {
+    let (status, out, _) = outcome(&["--help"]);
+    assert_eq!(status, ExitStatus::Success);
+    for text in ["portcullis quickstart", "--config", "Exit codes:", "SIGTERM"] {
+        assert!(out.contains(text), "{text} in {out}");
+    }
+}
+
+#[test]
+fn the_version_is_printed_for_every_spelling() {
+    for flag in ["--version", "-version", "-v", "-V"] {
+        let (status, out, _) = outcome(&[flag]);
+        assert_eq!(status, ExitStatus::Success, "{flag}");
+        assert!(out.contains(env!("CARGO_PKG_VERSION")), "{flag}: {out}");
+    }
+}
+
+#[test]
+fn an_unknown_flag_is_a_usage_error_on_standard_error() {
+    let (status, out, err) = outcome(&["--confg=x"]);
+    assert_eq!(status, ExitStatus::Usage);
+    assert!(out.is_empty());
+    assert!(err.contains("--config"), "{err}");
+}
+
+#[test]
+fn components_lists_what_can_be_used() {
+    let (status, out, _) = outcome(&["components"]);
+    assert_eq!(status, ExitStatus::Success);
+    for text in ["receivers:\n    - name: otlp\n", "alias: otlphttp", "health_check"] {
+        assert!(out.contains(text), "{text} in {out}");
+    }
+}
+
+#[test]
+fn healthcheck_succeeds_on_200_only() {
+    for (answer, wanted) in [("200 OK", ExitStatus::Success), ("503 Busy", ExitStatus::Failure)] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _request = stream.read(&mut [0; 1024]).unwrap();
+            write!(stream, "HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n").unwrap();
+        });
+        let (status, _, err) = outcome(&["healthcheck", "--endpoint", &url]);
+        server.join().unwrap();
+        assert_eq!(status, wanted, "{err}");
+    }
+}
+
+#[test]
+fn healthcheck_says_what_to_do_when_nobody_answers() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}/");
+    let (status, _, err) = outcome(&["healthcheck", "--endpoint", &url]);
+    assert_eq!(status, ExitStatus::Failure);
+    assert!(err.contains("health_check extension"), "{err}");
+}
