@@ -7,9 +7,9 @@ use std::num::NonZeroU32;
 
 use super::error::{CheckError, Fault, Place};
 use super::plan::{ANY_VALUE, KEY_VALUE, METRIC, Op, Plan, index};
-use super::scan::LONGEST_VARINT;
+use super::scan::{LONGEST_FRAME, LONGEST_VARINT};
 use super::text::Text;
-use super::walk::{Count, walk};
+use super::walk::walk;
 use super::{Checked, MOST_LEVELS};
 use crate::otlp::schema::MESSAGES;
 use crate::signal::Signal;
@@ -66,6 +66,39 @@ enum Step {
 struct Varint {
     value: u64,
     len: usize,
+}
+
+/// Items found so far, as a decoder would hold them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    /// All of them.
+    items: u64,
+    /// Those in the current choice of the current `Metric`.
+    in_choice: u64,
+    /// Index of that choice's message.
+    choice: Option<u8>,
+}
+
+impl Count {
+    fn add(&mut self, items: u64) {
+        self.items += items;
+        self.in_choice += items;
+    }
+
+    /// A field of a `oneof` was found: the same choice is merged into, another one is replaced.
+    fn choose(&mut self, choice: u8) {
+        if self.choice != Some(choice) {
+            self.items -= self.in_choice;
+            self.in_choice = 0;
+            self.choice = Some(choice);
+        }
+    }
+
+    /// A new `Metric` begins: what was counted so far is not in its choice.
+    fn forget_choice(&mut self) {
+        self.in_choice = 0;
+        self.choice = None;
+    }
 }
 
 impl Checker {
@@ -199,12 +232,23 @@ impl Checker {
 
     /// Lets the walker take the fields that lie whole in the frame.
     fn walk(&mut self, rest: &mut &[u8]) {
-        if self.here.group.is_none() && self.offset >= self.slow_until {
+        // What a part of a `Metric` holds depends on the parts before.
+        if self.here.group.is_none()
+            && self.here.message != METRIC
+            && self.offset >= self.slow_until
+        {
             let window = until(rest, self.here.end - self.offset);
+            let end = u32::try_from(window.len().min(LONGEST_FRAME)).unwrap_or_default();
             let plan = Plan::of(self.here.message);
-            let left = walk(plan, window, MOST_LEVELS - self.depth, &mut self.count);
-            self.skip(rest, window.len() - left.len());
+            let walked = walk(rest, plan, (0, end), self.levels());
+            self.count.add(walked.items);
+            self.skip(rest, walked.at as usize);
         }
+    }
+
+    /// How many messages may still be nested in the one at hand.
+    fn levels(&self) -> u32 {
+        u32::try_from(MOST_LEVELS - self.depth).unwrap_or_default()
     }
 
     /// Takes the bytes before `end` that are in the frame.
@@ -322,7 +366,8 @@ impl Checker {
         if message == METRIC {
             self.count.forget_choice();
         }
-        if rest.len() as u64 >= end - self.offset && self.offset >= self.slow_until {
+        let is_whole = rest.len() as u64 >= end - self.offset;
+        if is_whole && message != METRIC && self.offset >= self.slow_until {
             self.walk(rest);
             self.slow_until = end;
         }

@@ -9,6 +9,7 @@
 //! GB/s; [`machine`] goes byte by byte where a frame ends inside a field and where `walk` stopped,
 //! and is the only one that reports errors.
 
+mod attributes;
 mod error;
 mod machine;
 mod plan;

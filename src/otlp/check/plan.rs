@@ -60,6 +60,15 @@ impl Plan {
         self.short.get(usize::from(byte)).copied().unwrap_or(Op::Other)
     }
 
+    /// The operation for a field whose key is these two bytes.
+    #[inline(always)]
+    pub(super) fn by_long_key(&self, low: u8, high: u8) -> Op {
+        match low.checked_sub(128).and_then(|key| self.long.get(usize::from(key))) {
+            Some(op) if high == 1 => *op,
+            _ => Op::Other,
+        }
+    }
+
     /// The operation for a decoded key.
     #[inline]
     pub(super) fn by_key(&self, key: u32) -> Op {

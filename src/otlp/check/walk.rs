@@ -2,175 +2,113 @@
 //!
 //! Guarantees to pass over nothing that is invalid, and to stop before the first field that is not
 //! whole, not valid or too unusual (groups); [`super::machine`] deals with that one. Recursion is
-//! bounded by the nesting limit. Knows nothing of frames or errors.
+//! bounded by the nesting limit. Knows nothing of errors.
+//!
+//! Values are looked at by position in the frame, not as slices of their own: so eight bytes can
+//! be loaded at once wherever they are, and "beyond the end of its message" is one comparison.
 
-use super::plan::{ANY_VALUE, KEY_VALUE, Op, Plan};
-use super::scan::{are_varints, is_text, sized, skip_varint, varint};
+use super::attributes::{attributes, is_any_value};
+use super::plan::{Op, Plan};
+use super::scan::{NOWHERE, after_varint, are_varints, is_text, sized, varint, word};
 
-/// Items found in a message, as a decoder would hold them at its end.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Count {
-    /// All of them.
+/// How far the walker came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Walked {
+    /// Where it stopped: at the end, or at the start of a field before.
+    pub(super) at: u32,
+    /// Items in what it passed over.
     pub(super) items: u64,
-    /// Those in the current choice of the current `Metric`.
-    in_choice: u64,
-    /// Index of that choice's message.
-    choice: Option<u8>,
 }
 
-impl Count {
-    /// Adds items; they belong to the current choice, if there is one.
-    pub(super) fn add(&mut self, items: u64) {
-        self.items += items;
-        self.in_choice += items;
-    }
-
-    /// A field of a `oneof` was found: the same choice is merged into, another one is replaced.
-    pub(super) fn choose(&mut self, choice: u8) {
-        if self.choice != Some(choice) {
-            self.items -= self.in_choice;
-            self.in_choice = 0;
-            self.choice = Some(choice);
-        }
-    }
-
-    /// A new `Metric` begins: what was counted so far is not in its choice.
-    pub(super) fn forget_choice(&mut self) {
-        self.in_choice = 0;
-        self.choice = None;
-    }
-}
-
-/// Passes over the fields of a message and returns what is left, from the start of a field.
+/// Passes over the fields of a message.
 ///
-/// `levels` is how many messages may still be nested in this one.
-pub(super) fn walk<'a>(plan: &Plan, bytes: &'a [u8], levels: usize, count: &mut Count) -> &'a [u8] {
-    let mut rest = bytes;
-    while let Some((&key, value)) = rest.split_first() {
-        let next = match plan.by_byte(key) {
-            Op::Other => other(plan, rest, levels, count),
-            op => field(op, value, levels, count),
+/// `levels` is how many messages may still be nested in this one. The items are right for a whole
+/// `Metric`, but not for a part of one.
+pub(super) fn walk(frame: &[u8], plan: &Plan, range: (u32, u32), levels: u32) -> Walked {
+    let (mut at, end) = range;
+    let (mut items, mut choice) = (0, 0);
+    while at < end {
+        let head = word(frame, at);
+        let [key, length, ..] = head.to_le_bytes();
+        let op = plan.by_byte(key);
+        let next = match op {
+            Op::Varint => after_varint(frame, at + 1, head >> 8 | 0xff << 56),
+            Op::Fixed64 => at + 9,
+            Op::Fixed32 => at + 5,
+            Op::Id(expected) if length == expected => at + 2 + u32::from(expected),
+            Op::Id(_) if length == 0 => at + 2,
+            Op::Id(_) => NOWHERE,
+            Op::Text => text(frame, at, head, end),
+            Op::Bytes => sized(frame, at + 1, head >> 8, end).1,
+            Op::KeyValue => attributes(frame, (at, end), key, levels),
+            Op::Message(index) | Op::Item(index) | Op::Choice(index) => {
+                let (start, stop) = sized(frame, at + 1, head >> 8, end);
+                let Some(found) = message(frame, index, (start, stop), levels) else { break };
+                match op {
+                    Op::Item(_) => items += found + 1,
+                    // The same choice of a `Metric` is merged into, another one is replaced.
+                    Op::Choice(_) if choice != index => (items, choice) = (found, index),
+                    _ => items += found,
+                }
+                stop
+            }
+            // The usual field with a longer key: `Span.flags`.
+            Op::Other if plan.by_long_key(key, length) == Op::Fixed32 => at + 6,
+            _ => other(frame, plan, (at, end), levels),
         };
-        let Some(next) = next else { return rest };
-        rest = next;
+        if next > end {
+            break;
+        }
+        at = next;
     }
-    rest
+    Walked { at, items }
 }
 
-/// What follows the value of a field.
+/// The number of items in a message, if it is whole and valid.
 #[inline(always)]
-fn field<'a>(op: Op, value: &'a [u8], levels: usize, count: &mut Count) -> Option<&'a [u8]> {
-    match op {
-        Op::Varint => skip_varint(value),
-        Op::Fixed64 => value.get(8..),
-        Op::Fixed32 => value.get(4..),
-        Op::Id(length) => match value.split_first()? {
-            (&found, rest) if found == length => rest.get(usize::from(length)..),
-            (0, rest) => Some(rest),
-            _ => None,
-        },
-        Op::Text => {
-            let (text, rest) = sized(value)?;
-            is_text(text).then_some(rest)
-        }
-        Op::Bytes => Some(sized(value)?.1),
-        Op::PackedVarint => {
-            let (numbers, rest) = sized(value)?;
-            are_varints(numbers).then_some(rest)
-        }
-        Op::PackedFixed64 => {
-            let (numbers, rest) = sized(value)?;
-            numbers.len().is_multiple_of(8).then_some(rest)
-        }
-        Op::KeyValue => {
-            let (inner, rest) = sized(value)?;
-            key_value(inner, levels).then_some(rest)
-        }
-        Op::AnyValue => {
-            let (inner, rest) = sized(value)?;
-            any_value(inner, levels).then_some(rest)
-        }
-        Op::Message(index) => {
-            let (inner, rest) = sized(value)?;
-            count.add(message(index, inner, levels)?);
-            Some(rest)
-        }
-        Op::Item(index) => {
-            let (inner, rest) = sized(value)?;
-            count.add(message(index, inner, levels)? + 1);
-            Some(rest)
-        }
-        Op::Choice(index) => {
-            let (inner, rest) = sized(value)?;
-            let items = message(index, inner, levels)?;
-            count.choose(index);
-            count.add(items);
-            Some(rest)
-        }
-        Op::Other => None,
+fn message(frame: &[u8], index: u8, range: (u32, u32), levels: u32) -> Option<u64> {
+    let (start, end) = range;
+    if start == end {
+        return (levels > 0 && end != NOWHERE).then_some(0);
     }
+    let walked = walk(frame, Plan::of(index), range, levels.checked_sub(1)?);
+    (walked.at == end).then_some(walked.items)
 }
 
-/// The number of items in a whole message.
-fn message(index: u8, bytes: &[u8], levels: usize) -> Option<u64> {
-    let mut count = Count::default();
-    let rest = walk(Plan::of(index), bytes, levels.checked_sub(1)?, &mut count);
-    rest.is_empty().then_some(count.items)
-}
-
-/// Whether a message of this type, holding no items, is whole and valid.
+/// Whether a message that holds no items is whole and valid.
 #[inline(never)]
-fn is_message(index: u8, bytes: &[u8], levels: usize) -> bool {
-    message(index, bytes, levels).is_some()
+pub(super) fn is_message(frame: &[u8], index: u8, range: (u32, u32), levels: u32) -> bool {
+    message(frame, index, range, levels).is_some()
 }
 
-/// A `KeyValue`: key and value in this order is what every encoder writes.
-#[inline(always)]
-fn key_value(bytes: &[u8], levels: usize) -> bool {
-    if levels > 0
-        && let [0x0a, length, rest @ ..] = bytes
-        && *length < 0x80
-        && let Some((key, [0x12, length, value @ ..])) = rest.split_at_checked(usize::from(*length))
-        && usize::from(*length) == value.len()
-        && *length < 0x80
-    {
-        return is_text(key) && any_value(value, levels - 1);
-    }
-    is_message(KEY_VALUE, bytes, levels)
-}
-
-/// An `AnyValue` that holds one scalar, or whatever else.
-#[inline(always)]
-fn any_value(bytes: &[u8], levels: usize) -> bool {
-    if levels > 0 {
-        match bytes {
-            [0x0a, length, text @ ..] if usize::from(*length) == text.len() && *length < 0x80 => {
-                return is_text(text);
-            }
-            [0x18, number @ ..] if skip_varint(number).is_some_and(<[u8]>::is_empty) => {
-                return true;
-            }
-            [0x10, 0 | 1] | [0x21, _, _, _, _, _, _, _, _] => return true,
-            _ => {}
-        }
-    }
-    is_message(ANY_VALUE, bytes, levels)
-}
-
-/// A key of more than one byte, or an unknown field.
+/// Where a text ends.
 #[inline(never)]
-fn other<'a>(plan: &Plan, bytes: &'a [u8], levels: usize, count: &mut Count) -> Option<&'a [u8]> {
-    let (key, value) = varint(bytes)?;
-    let key = u32::try_from(key).ok()?;
+fn text(frame: &[u8], at: u32, head: u64, end: u32) -> u32 {
+    let (start, stop) = sized(frame, at + 1, head >> 8, end);
+    if is_text(frame, start, stop) { stop } else { NOWHERE }
+}
+
+/// Where a field ends that is rare, has a longer key, or is not known.
+#[inline(never)]
+fn other(frame: &[u8], plan: &Plan, (at, end): (u32, u32), levels: u32) -> u32 {
+    let Some((key, at)) = varint(frame, at) else { return NOWHERE };
+    let Ok(key) = u32::try_from(key) else { return NOWHERE };
+    let head = word(frame, at);
+    let range = || sized(frame, at, head, end);
+    let when = |valid: bool, (_, stop): (u32, u32)| if valid { stop } else { NOWHERE };
     match plan.by_key(key) {
+        Op::Fixed32 => at + 4,
+        Op::PackedVarint => when(are_varints(frame, range()), range()),
+        Op::PackedFixed64 => when((range().1 - range().0).is_multiple_of(8), range()),
+        Op::AnyValue => when(is_any_value(frame, range(), levels), range()),
         Op::Other if is_unknown(plan, key) && levels > 0 => match key & 7 {
-            0 => skip_varint(value),
-            1 => value.get(8..),
-            2 => Some(sized(value)?.1),
-            5 => value.get(4..),
-            _ => None,
+            0 => after_varint(frame, at, head),
+            1 => at + 8,
+            2 => range().1,
+            5 => at + 4,
+            _ => NOWHERE,
         },
-        op => field(op, value, levels, count),
+        _ => NOWHERE,
     }
 }
 
