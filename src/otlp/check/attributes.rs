@@ -83,14 +83,20 @@ fn are_texts(frame: &[u8], at: u32) -> bool {
     is_text(frame, at + 4, middle) && (is_scalar || is_text(frame, middle + 4, end))
 }
 
-/// Whether an `AnyValue`, of which most are a text, is valid.
-pub(super) fn is_any_value(frame: &[u8], range: (u32, u32), levels: u32) -> bool {
-    let (start, end) = range;
-    let [tag, length, ..] = word(frame, start).to_le_bytes();
-    if levels > 0 && tag == 0x0a && length < 0x80 && start + 2 + u32::from(length) == end {
-        return is_text(frame, start + 2, end);
+/// Where an `AnyValue` field ends, whose value is mostly a text.
+#[inline(never)]
+pub(super) fn any_value(frame: &[u8], (at, end): (u32, u32), head: u64, levels: u32) -> u32 {
+    let (start, stop) = sized(frame, at + 1, head >> 8, end);
+    if levels > 0 && start < stop {
+        let inner = word(frame, start);
+        if inner & 0xff == 0x0a {
+            let (text, text_end) = sized(frame, start + 1, inner >> 8, stop);
+            if text_end == stop {
+                return if is_text(frame, text, stop) { stop } else { NOWHERE };
+            }
+        }
     }
-    is_message(frame, ANY_VALUE, range, levels)
+    if is_message(frame, ANY_VALUE, (start, stop), levels) { stop } else { NOWHERE }
 }
 
 /// Enough for every key of less than 128 bytes and the head of the value after it.

@@ -79,6 +79,12 @@ fn known(choices: &mut Choices, field: &Field, levels: usize, out: &mut Vec<u8>)
             if levels == 0 {
                 return;
             }
+            if inner.name == "KeyValue" && levels > 1 && choices.below(4) > 0 {
+                for _ in 0..choices.below(5) {
+                    let value = usual_key_value(choices);
+                    put(choices, field.number, 2, &value, out);
+                }
+            }
             (2, nested(choices, inner, levels - 1))
         }
         Kind::String => (2, text(choices)),
@@ -109,6 +115,31 @@ fn known(choices: &mut Choices, field: &Field, levels: usize, out: &mut Vec<u8>)
     } else {
         put(choices, field.number, wire_type, &value, out);
     }
+}
+
+/// A key, then a value with one scalar: what encoders write.
+fn usual_key_value(choices: &mut Choices) -> Vec<u8> {
+    let mut value = Vec::new();
+    match choices.below(5) {
+        0 => {
+            let number = any_varint(choices);
+            let field = 2 + u32::from(choices.byte() & 1);
+            put(choices, field, 0, &number, &mut value);
+        }
+        1 => {
+            let number = choices.bytes(8);
+            put(choices, 4, 1, &number, &mut value);
+        }
+        _ => {
+            let text = text(choices);
+            put(choices, 1, 2, &text, &mut value);
+        }
+    }
+    let key = text(choices);
+    let mut out = Vec::new();
+    put(choices, 1, 2, &key, &mut out);
+    put(choices, 2, 2, &value, &mut out);
+    out
 }
 
 fn unknown(choices: &mut Choices, of: &Message, levels: usize, out: &mut Vec<u8>) {

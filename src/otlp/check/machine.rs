@@ -5,6 +5,7 @@
 
 use std::num::NonZeroU32;
 
+use super::count::Count;
 use super::error::{CheckError, Fault, Place};
 use super::plan::{ANY_VALUE, KEY_VALUE, METRIC, Op, Plan, index};
 use super::scan::{LONGEST_FRAME, LONGEST_VARINT};
@@ -68,39 +69,6 @@ struct Varint {
     len: usize,
 }
 
-/// Items found so far, as a decoder would hold them.
-#[derive(Clone, Copy, Debug, Default)]
-struct Count {
-    /// All of them.
-    items: u64,
-    /// Those in the current choice of the current `Metric`.
-    in_choice: u64,
-    /// Index of that choice's message.
-    choice: Option<u8>,
-}
-
-impl Count {
-    fn add(&mut self, items: u64) {
-        self.items += items;
-        self.in_choice += items;
-    }
-
-    /// A field of a `oneof` was found: the same choice is merged into, another one is replaced.
-    fn choose(&mut self, choice: u8) {
-        if self.choice != Some(choice) {
-            self.items -= self.in_choice;
-            self.in_choice = 0;
-            self.choice = Some(choice);
-        }
-    }
-
-    /// A new `Metric` begins: what was counted so far is not in its choice.
-    fn forget_choice(&mut self) {
-        self.in_choice = 0;
-        self.choice = None;
-    }
-}
-
 impl Checker {
     /// A checker that has seen nothing.
     pub(crate) fn new(signal: Signal) -> Self {
@@ -144,7 +112,7 @@ impl Checker {
         self.push(&[])?;
         match self.step {
             Step::Key if self.depth == 0 && self.number.len == 0 => {
-                Ok(Checked { items: self.count.items })
+                Ok(Checked { items: self.count.items() })
             }
             _ => Err(self.error(Fault::Truncated)),
         }
@@ -265,10 +233,11 @@ impl Checker {
 
     /// The varint at hand, when all of it has arrived; it must not reach beyond `end`.
     fn varint(&mut self, rest: &mut &[u8], end: u64) -> Result<Option<u64>, Fault> {
-        while let Some((&byte, tail)) = rest.split_first() {
+        loop {
             if self.offset == end {
                 return Err(Fault::Overrun);
             }
+            let Some((&byte, tail)) = rest.split_first() else { return Ok(None) };
             *rest = tail;
             self.offset += 1;
             if self.number.len == LONGEST_VARINT - 1 && byte > 1 {
@@ -282,7 +251,6 @@ impl Checker {
                 return Ok(Some(value));
             }
         }
-        Ok(None)
     }
 
     /// The key of a field is known.

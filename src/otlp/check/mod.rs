@@ -10,6 +10,7 @@
 //! and is the only one that reports errors.
 
 mod attributes;
+mod count;
 mod error;
 mod machine;
 mod plan;
@@ -17,6 +18,8 @@ mod scan;
 mod text;
 mod walk;
 
+#[cfg(test)]
+mod edges;
 #[cfg(test)]
 mod generate;
 #[cfg(any(test, fuzzing))]

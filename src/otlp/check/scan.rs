@@ -10,7 +10,7 @@
 pub(super) const LONGEST_VARINT: usize = 10;
 
 /// A position beyond the end of every message.
-pub(super) const NOWHERE: u32 = u32::MAX;
+pub(super) const NOWHERE: u32 = 1 << 31;
 
 /// The longest frame that positions are good for, with room to add to them.
 pub(super) const LONGEST_FRAME: usize = 1 << 30;

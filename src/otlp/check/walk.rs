@@ -7,7 +7,7 @@
 //! Values are looked at by position in the frame, not as slices of their own: so eight bytes can
 //! be loaded at once wherever they are, and "beyond the end of its message" is one comparison.
 
-use super::attributes::{attributes, is_any_value};
+use super::attributes::{any_value, attributes};
 use super::plan::{Op, Plan};
 use super::scan::{NOWHERE, after_varint, are_varints, is_text, sized, varint, word};
 
@@ -41,6 +41,12 @@ pub(super) fn walk(frame: &[u8], plan: &Plan, range: (u32, u32), levels: u32) ->
             Op::Text => text(frame, at, head, end),
             Op::Bytes => sized(frame, at + 1, head >> 8, end).1,
             Op::KeyValue => attributes(frame, (at, end), key, levels),
+            Op::AnyValue => any_value(frame, (at, end), head, levels),
+            Op::PackedVarint => packed(frame, at, head, end),
+            Op::PackedFixed64 => {
+                let (start, stop) = sized(frame, at + 1, head >> 8, end);
+                if (stop - start).is_multiple_of(8) { stop } else { NOWHERE }
+            }
             Op::Message(index) | Op::Item(index) | Op::Choice(index) => {
                 let (start, stop) = sized(frame, at + 1, head >> 8, end);
                 let Some(found) = message(frame, index, (start, stop), levels) else { break };
@@ -54,7 +60,7 @@ pub(super) fn walk(frame: &[u8], plan: &Plan, range: (u32, u32), levels: u32) ->
             }
             // The usual field with a longer key: `Span.flags`.
             Op::Other if plan.by_long_key(key, length) == Op::Fixed32 => at + 6,
-            _ => other(frame, plan, (at, end), levels),
+            Op::Other => other(frame, plan, (at, end), levels),
         };
         if next > end {
             break;
@@ -88,26 +94,29 @@ fn text(frame: &[u8], at: u32, head: u64, end: u32) -> u32 {
     if is_text(frame, start, stop) { stop } else { NOWHERE }
 }
 
-/// Where a field ends that is rare, has a longer key, or is not known.
+/// Where packed varints end.
+#[inline(never)]
+fn packed(frame: &[u8], at: u32, head: u64, end: u32) -> u32 {
+    let range = sized(frame, at + 1, head >> 8, end);
+    if are_varints(frame, range) { range.1 } else { NOWHERE }
+}
+
+/// Where a field ends that has a longer key, or is not known.
 #[inline(never)]
 fn other(frame: &[u8], plan: &Plan, (at, end): (u32, u32), levels: u32) -> u32 {
     let Some((key, at)) = varint(frame, at) else { return NOWHERE };
     let Ok(key) = u32::try_from(key) else { return NOWHERE };
     let head = word(frame, at);
-    let range = || sized(frame, at, head, end);
-    let when = |valid: bool, (_, stop): (u32, u32)| if valid { stop } else { NOWHERE };
     match plan.by_key(key) {
         Op::Fixed32 => at + 4,
-        Op::PackedVarint => when(are_varints(frame, range()), range()),
-        Op::PackedFixed64 => when((range().1 - range().0).is_multiple_of(8), range()),
-        Op::AnyValue => when(is_any_value(frame, range(), levels), range()),
         Op::Other if is_unknown(plan, key) && levels > 0 => match key & 7 {
             0 => after_varint(frame, at, head),
             1 => at + 8,
-            2 => range().1,
+            2 => sized(frame, at, head, end).1,
             5 => at + 4,
             _ => NOWHERE,
         },
+        // A known key that is longer than it needs to be.
         _ => NOWHERE,
     }
 }

@@ -12,6 +12,11 @@ mod resource;
 mod trace;
 mod types;
 
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;
+
 use crate::signal::Signal;
 
 pub(crate) use types::{EnumType, Field, Kind, Message};
