@@ -29,6 +29,7 @@ mod metrics;
 mod otlp;
 mod outcome;
 mod pipeline;
+mod receiver;
 mod signal;
 mod telemetry;
 mod tls;

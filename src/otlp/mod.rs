@@ -2,5 +2,7 @@
 //!
 //! Guarantees that nothing here blocks or awaits. Knows nothing of connections.
 
+pub(crate) mod answer;
 pub(crate) mod check;
+pub(crate) mod json;
 pub(crate) mod schema;
