@@ -29,6 +29,7 @@ mod metrics;
 mod otlp;
 mod outcome;
 mod pipeline;
+mod processor;
 mod receiver;
 mod signal;
 mod telemetry;

@@ -6,3 +6,4 @@ pub(crate) mod answer;
 pub(crate) mod check;
 pub(crate) mod json;
 pub(crate) mod schema;
+pub(crate) mod value;

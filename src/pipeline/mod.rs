@@ -5,7 +5,6 @@
 
 mod fanout;
 mod shared;
-mod stand_in;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -19,7 +18,7 @@ use crate::config::types::ComponentId;
 use crate::exporter::Exporter;
 use crate::metrics::Metrics;
 use crate::outcome::{Failure, Outcome, Side};
-use crate::pipeline::stand_in::Processors;
+use crate::processor::Processors;
 use crate::signal::Signal;
 
 pub(crate) use shared::{BuildError, Shared};

@@ -11,7 +11,7 @@ use crate::config::sections::PipelineId;
 use crate::config::types::ComponentId;
 use crate::exporter::{Blueprint, Exporter, LoadError};
 use crate::metrics::Metrics;
-use crate::pipeline::stand_in::{ProcessorError, Processors};
+use crate::processor::{ProcessorError, Processors};
 
 /// Everything that is made once a process and used by each worker.
 #[derive(Clone, Debug)]

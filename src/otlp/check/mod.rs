@@ -21,7 +21,7 @@ mod walk;
 #[cfg(test)]
 mod edges;
 #[cfg(test)]
-mod generate;
+pub(crate) mod generate;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod oracle;
 #[cfg(test)]

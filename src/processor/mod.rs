@@ -1,0 +1,127 @@
+//! Processors: what is done to a batch between receiver and exporter.
+//!
+//! Guarantees that a batch no edit applies to passes as it came, and that an edited one is changed
+//! where an edit says so and nowhere else. Knows nothing of where batches come from and go to.
+//!
+//! Edits are made on the checked bytes: [`plan`] says which messages to walk into, [`editor`]
+//! walks, [`list`] makes the edits of one attribute list, [`splice`] puts the new bytes in.
+
+mod editor;
+mod list;
+mod plan;
+mod source;
+mod splice;
+mod value;
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
+use tonic::Code;
+
+use crate::batch::Batch;
+use crate::config::sections::{AttributeEdit, Processor};
+use crate::outcome::{Failure, Side};
+use crate::processor::editor::EditError;
+use crate::processor::plan::Node;
+use crate::signal::Signal;
+
+/// The processors of one pipeline, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Processors {
+    /// By [`Signal::index`]: nothing where there is nothing to edit.
+    trees: [Option<Node>; 4],
+}
+
+/// Why processors cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProcessorError {
+    /// Not one of the types that exist.
+    #[error("attribute {key:?} cannot be converted to {to:?}: use int, double or string")]
+    Convert {
+        /// The attribute.
+        key: String,
+        /// What was asked for.
+        to: String,
+    },
+    /// Extracting needs names.
+    #[error("pattern {pattern:?} for attribute {key:?} must have groups, and all of them named")]
+    Groups {
+        /// The attribute.
+        key: String,
+        /// The regular expression.
+        pattern: String,
+    },
+    /// Not a regular expression.
+    #[error("the pattern for attribute {key:?} is not a regular expression")]
+    Pattern {
+        /// The attribute.
+        key: String,
+        /// Why.
+        source: regex::Error,
+    },
+}
+
+impl Processors {
+    /// Compiles the processors of a pipeline. `batch` and `memory_limiter` do nothing here.
+    ///
+    /// # Errors
+    ///
+    /// A pattern or type is unusable, which a checked configuration never has.
+    pub(crate) fn build(processors: &[&Processor]) -> Result<Self, ProcessorError> {
+        let edits: Vec<&AttributeEdit> = processors
+            .iter()
+            .filter_map(|processor| match processor {
+                Processor::Attributes(edits) => Some(edits),
+                Processor::Batch | Processor::MemoryLimiter => None,
+            })
+            .flatten()
+            .collect();
+        let edits = plan::compile(&edits)?;
+        Ok(Self { trees: Signal::ALL.map(|signal| plan::tree(signal, &edits)) })
+    }
+
+    /// Makes all edits.
+    ///
+    /// # Errors
+    ///
+    /// The edits would make the request far larger than it is.
+    pub(crate) fn apply(&self, mut batch: Batch) -> Result<Batch, Failure> {
+        let Some(Some(tree)) = self.trees.get(batch.signal.index()) else { return Ok(batch) };
+        match editor::edit(batch.signal, tree, &batch.decoded) {
+            Ok(None) => Ok(batch),
+            Ok(Some(edited)) => {
+                batch.decoded = edited;
+                batch.encoded = None;
+                Ok(batch)
+            }
+            Err(error) => Err(failure(&error, &batch)),
+        }
+    }
+}
+
+fn failure(error: &EditError, batch: &Batch) -> Failure {
+    let (signal, items, size) = (batch.signal, batch.items, batch.decoded.len());
+    match error {
+        EditError::Malformed => Failure::new(
+            Code::Internal,
+            Side::Internal,
+            "edit_failed",
+            format!(
+                "the attributes of a checked {signal} request of {size} bytes could not be found; \
+                 this is a defect of the gateway: please report it with the request"
+            ),
+        ),
+        EditError::TooLarge => Failure::new(
+            Code::ResourceExhausted,
+            Side::Downstream,
+            "edit_too_large",
+            format!(
+                "the attributes that the gateway sets would make this {signal} request of {items} \
+                 items and {size} bytes too large: send fewer items in a request"
+            ),
+        )
+        .with_http_status(413),
+    }
+}
