@@ -1,0 +1,150 @@
+//! What one connection is doing, and the service that hyper calls for each request.
+//!
+//! Guarantees that a request counts as under way until its answer was handed to the peer's
+//! stream, or given up. Knows nothing of timers.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use http::{HeaderValue, Request, Response, Version, header};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::pipeline::Consumer;
+use crate::receiver::{Answer, Peer, Receiver};
+
+/// Requests under way on all connections of one worker; clones count together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UnderWay(Arc<AtomicUsize>);
+
+impl UnderWay {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One connection as its requests, its stream and its supervisor see it. All of them live on one
+/// thread: the atomics only satisfy the compiler.
+pub(super) struct Activity<C> {
+    receiver: Receiver<C>,
+    peer: Peer,
+    under_way: UnderWay,
+    in_flight: AtomicU32,
+    requests: AtomicU32,
+    /// Bytes arrived while no request was under way: the start of a head.
+    head_begun: AtomicBool,
+    closes_after_answer: AtomicBool,
+}
+
+impl<C: Consumer> Activity<C> {
+    pub(super) fn new(receiver: Receiver<C>, peer: Peer, under_way: UnderWay) -> Arc<Self> {
+        Arc::new(Self {
+            receiver,
+            peer,
+            under_way,
+            in_flight: AtomicU32::new(0),
+            requests: AtomicU32::new(0),
+            head_begun: AtomicBool::new(false),
+            closes_after_answer: AtomicBool::new(false),
+        })
+    }
+
+    /// Answers one request.
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Tracked<Answer, C>>, Infallible> {
+        let guard = InFlight::begin(Arc::clone(&self));
+        let version = request.version();
+        let answered = self.receiver.answer(&self.peer, request).await;
+        let Ok(mut response) = answered;
+        if version < Version::HTTP_2 && self.closes_after_answer.load(Ordering::Relaxed) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response.map(|body| Tracked { body, _guard: guard }))
+    }
+}
+
+impl<C> Activity<C> {
+    /// The peer's address, for messages.
+    pub(super) fn peer(&self) -> &str {
+        &self.peer.address
+    }
+
+    /// Whether requests are under way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0
+    }
+
+    /// How many requests have begun, modulo 2^32.
+    pub(super) fn requests(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Whether a request's head has begun to arrive and is not complete.
+    pub(super) fn awaits_head(&self) -> bool {
+        self.head_begun.load(Ordering::Relaxed)
+    }
+
+    /// The next HTTP/1 answer shall be the last of its connection.
+    pub(super) fn close_after_answer(&self) {
+        self.closes_after_answer.store(true, Ordering::Relaxed);
+    }
+
+    /// Bytes have arrived.
+    pub(super) fn bytes_arrived(&self) {
+        if !self.is_busy() {
+            self.head_begun.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Counts a request as under way for as long as it lives.
+struct InFlight<C>(Arc<Activity<C>>);
+
+impl<C> InFlight<C> {
+    fn begin(activity: Arc<Activity<C>>) -> Self {
+        activity.in_flight.fetch_add(1, Ordering::Relaxed);
+        activity.requests.fetch_add(1, Ordering::Relaxed);
+        activity.head_begun.store(false, Ordering::Relaxed);
+        activity.under_way.0.fetch_add(1, Ordering::Relaxed);
+        Self(activity)
+    }
+}
+
+impl<C> Drop for InFlight<C> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.under_way.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// An answer's body; the request is over when it is dropped.
+pub(super) struct Tracked<B, C> {
+    body: B,
+    _guard: InFlight<C>,
+}
+
+impl<B: Body + Unpin, C> Body for Tracked<B, C> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,170 @@
+//! The life of one connection: handshake, HTTP/1 or HTTP/2, deadlines, drain.
+//!
+//! Guarantees that every state of a connection has a deadline and that nothing of one connection
+//! reaches another. Knows nothing of sockets' origin and of what requests mean.
+
+mod activity;
+mod http;
+mod io;
+mod supervise;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+use tracing::debug;
+
+use crate::acceptor::{Accepted, Acceptor, Stream, Transport};
+use crate::config::sections::ServerLimits;
+use crate::connection::activity::Activity;
+use crate::connection::http::Protocols;
+use crate::connection::io::{Guarded, Preface, ReadAhead};
+use crate::connection::supervise::{End, Terms};
+use crate::metrics::Metrics;
+use crate::pipeline::Consumer;
+use crate::receiver::{Peer, Receiver};
+use crate::shutdown::Draining;
+use crate::tls::Alpn;
+
+pub(crate) use activity::UnderWay;
+
+/// What the connections of one listener on one worker share.
+pub(crate) struct Endpoint<C> {
+    key_path: String,
+    acceptor: Acceptor,
+    receiver: Receiver<C>,
+    protocols: Protocols,
+    http1_terms: Terms,
+    http2_terms: Terms,
+    first_bytes: Duration,
+    write_timeout: Duration,
+    under_way: UnderWay,
+    metrics: Metrics,
+}
+
+/// The settings of an [`Endpoint`].
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The server block's config key.
+    pub(crate) key_path: String,
+    /// Its limits.
+    pub(crate) limits: ServerLimits,
+    /// Whether an HTTP/1 connection may carry more than one request.
+    pub(crate) keep_alive: bool,
+}
+
+impl<C: Consumer> Endpoint<C> {
+    /// Requests under way are counted in `under_way`.
+    pub(crate) fn new(
+        settings: &Settings,
+        acceptor: Acceptor,
+        receiver: Receiver<C>,
+        under_way: UnderWay,
+        metrics: Metrics,
+    ) -> Self {
+        let limits = &settings.limits;
+        Self {
+            key_path: settings.key_path.clone(),
+            acceptor,
+            receiver,
+            protocols: Protocols::new(limits, settings.keep_alive),
+            http1_terms: Terms::http1(limits),
+            http2_terms: Terms::http2(limits),
+            first_bytes: limits.header_timeout,
+            write_timeout: limits.write_timeout,
+            under_way,
+            metrics,
+        }
+    }
+
+    /// Serves one connection until it ends, is given up, or is drained. Dropping the future cuts
+    /// it.
+    pub(crate) async fn serve(
+        self: Arc<Self>,
+        stream: Stream,
+        address: Arc<str>,
+        mut draining: Draining,
+    ) {
+        let _open = self.metrics.connection_opened(&self.key_path);
+        // Boxed, for its memory is needed no longer than the handshake lasts.
+        let mut handshake = Box::pin(self.begin(stream, &address));
+        // A connection that is still shaking hands has nothing to lose. Both are cancel-safe.
+        let begun = tokio::select! {
+            begun = &mut handshake => begun,
+            () = draining.begun() => None,
+        };
+        drop(handshake);
+        let Some((accepted, ahead, preface)) = begun else { return };
+        let peer = Peer { address, identity: accepted.identity };
+        let activity = Activity::new(self.receiver.clone(), peer, self.under_way.clone());
+        let io = Guarded::new(accepted.io, ahead, self.write_timeout, Arc::clone(&activity));
+        let end = match preface {
+            Preface::Http2 => self.http2(io, &activity, &mut draining).await,
+            Preface::Http1 => self.http1(io, &activity, &mut draining).await,
+            Preface::Nothing => return,
+        };
+        report(&self.key_path, activity.peer(), &end);
+    }
+
+    /// From the socket to the first bytes of HTTP; `None` if they never come.
+    async fn begin(&self, stream: Stream, address: &str) -> Option<(Accepted, ReadAhead, Preface)> {
+        // A refusal is logged and counted by the acceptor.
+        let mut accepted = self.acceptor.accept(stream, address).await.ok()?;
+        let mut ahead = ReadAhead::default();
+        let preface = match accepted.alpn {
+            Alpn::H2 => Preface::Http2,
+            _ if matches!(accepted.io, Transport::Tls(_)) => Preface::Http1,
+            _ => match timeout(self.first_bytes, ahead.sniff(&mut accepted.io)).await {
+                Ok(Ok(preface)) => preface,
+                Ok(Err(error)) => {
+                    debug!(listener = %self.key_path, peer = %address, %error, "connection broke");
+                    return None;
+                }
+                Err(_) => {
+                    report(&self.key_path, address, &End::Expired("no_request"));
+                    return None;
+                }
+            },
+        };
+        Some((accepted, ahead, preface))
+    }
+
+    async fn http1(
+        &self,
+        io: Guarded<C>,
+        activity: &Arc<Activity<C>>,
+        draining: &mut Draining,
+    ) -> End {
+        let service = service_fn(|request| Arc::clone(activity).answer(request));
+        let connection = self.protocols.http1.serve_connection(TokioIo::new(io), service);
+        supervise::run(pin!(connection), activity, &self.http1_terms, draining).await
+    }
+
+    async fn http2(
+        &self,
+        io: Guarded<C>,
+        activity: &Arc<Activity<C>>,
+        draining: &mut Draining,
+    ) -> End {
+        let service = service_fn(|request| Arc::clone(activity).answer(request));
+        let connection = self.protocols.http2.serve_connection(TokioIo::new(io), service);
+        supervise::run(pin!(connection), activity, &self.http2_terms, draining).await
+    }
+}
+
+/// What a stranger can bring about is for the debug level only.
+fn report(listener: &str, peer: &str, end: &End) {
+    match end {
+        End::Expired(reason) => debug!(listener, peer, reason, "connection closed"),
+        End::Served(Ok(())) => debug!(listener, peer, "connection ended"),
+        End::Served(Err(error)) => {
+            debug!(listener, peer, error = error as &dyn std::error::Error, "connection broke");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+//! Holds one served connection to its deadlines: first request, request heads, idleness, age,
+//! drain.
+//!
+//! One timer a connection, which is only ever moved when it must ring earlier: a request costs no
+//! timer operation.
+
+use std::future::poll_fn;
+use std::hash::{BuildHasher as _, RandomState};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::config::sections::ServerLimits;
+use crate::connection::activity::Activity;
+use crate::connection::http::Served;
+use crate::shutdown::Draining;
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// One of our deadlines; a stable reason.
+    Expired(&'static str),
+    /// The peer, the protocol, or a finished drain.
+    Served(hyper::Result<()>),
+}
+
+/// How long each state of a connection may last.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    first_request: Duration,
+    /// From the first byte of a later head to its end; HTTP/1 only.
+    head: Option<Duration>,
+    idle: Option<Duration>,
+    age: Option<Duration>,
+    grace: Duration,
+    is_http1: bool,
+}
+
+impl Terms {
+    pub(super) fn http1(limits: &ServerLimits) -> Self {
+        Self {
+            first_request: limits.header_timeout,
+            head: Some(limits.header_timeout),
+            idle: Some(limits.idle_timeout.unwrap_or(HTTP1_IDLE)),
+            age: limits.max_connection_age,
+            grace: limits.max_connection_age_grace,
+            is_http1: true,
+        }
+    }
+
+    pub(super) fn http2(limits: &ServerLimits) -> Self {
+        Self { head: None, idle: limits.idle_timeout, is_http1: false, ..Self::http1(limits) }
+    }
+}
+
+/// Serves until the connection ends or must end.
+pub(super) async fn run<C, S: Served>(
+    mut connection: Pin<&mut S>,
+    activity: &Arc<Activity<C>>,
+    terms: &Terms,
+    draining: &mut Draining,
+) -> End {
+    let mut clock = Clock::new(terms);
+    let mut timer = std::pin::pin!(sleep_until(clock.armed));
+    let mut drain = std::pin::pin!(draining.begun());
+    let mut is_draining = false;
+    poll_fn(move |context| {
+        loop {
+            if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+                return Poll::Ready(End::Served(ended));
+            }
+            if !is_draining && drain.as_mut().poll(context).is_ready() {
+                is_draining = true;
+                clock.drain();
+                connection.as_mut().finish();
+                timer.as_mut().reset(clock.armed);
+                continue;
+            }
+            if clock.observe(activity) {
+                timer.as_mut().reset(clock.armed);
+            }
+            if timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            match clock.ring(activity) {
+                Ring::CloseAfterAnswer => activity.close_after_answer(),
+                Ring::Expired(reason) => return Poll::Ready(End::Expired(reason)),
+                Ring::Finish => connection.as_mut().finish(),
+                Ring::Later => {}
+            }
+            timer.as_mut().reset(clock.armed);
+        }
+    })
+    .await
+}
+
+/// What a rung timer asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Ring {
+    CloseAfterAnswer,
+    Expired(&'static str),
+    Finish,
+    Later,
+}
+
+/// The deadlines of one connection.
+struct Clock<'a> {
+    terms: &'a Terms,
+    /// When the timer rings.
+    armed: Instant,
+    first_request: Option<Instant>,
+    /// The head that is arriving must be complete by then.
+    head: Option<Instant>,
+    /// Idle since at least then; the number of requests seen until then.
+    quiet: (Instant, u32),
+    age: Option<Instant>,
+    /// After this the connection is dropped, and why.
+    end: Option<(Instant, &'static str)>,
+    /// Asked to finish: an idle connection is dropped then, for its peer does not react.
+    finishing: Option<Instant>,
+}
+
+impl<'a> Clock<'a> {
+    fn new(terms: &'a Terms) -> Self {
+        let now = Instant::now();
+        let mut clock = Self {
+            terms,
+            armed: now,
+            first_request: Some(now + terms.first_request),
+            head: None,
+            quiet: (now, 0),
+            age: terms.age.map(|age| now + with_jitter(age)),
+            end: None,
+            finishing: None,
+        };
+        clock.armed = clock.next();
+        clock
+    }
+
+    /// The drain has begun. Its deadline is the worker's to keep.
+    fn drain(&mut self) {
+        self.age = None;
+        self.finishing = Some(Instant::now() + UNRESPONSIVE);
+        self.armed = self.next();
+    }
+
+    /// Looks whether a head begins to arrive or is complete. Returns whether the timer must ring
+    /// earlier.
+    fn observe<C>(&mut self, activity: &Activity<C>) -> bool {
+        let Some(limit) = self.terms.head else { return false };
+        if !activity.awaits_head() {
+            self.head = None;
+            return false;
+        }
+        if self.head.is_some() || self.first_request.is_some() {
+            return false;
+        }
+        let deadline = Instant::now() + limit;
+        self.head = Some(deadline);
+        let earlier = deadline < self.armed;
+        if earlier {
+            self.armed = deadline;
+        }
+        earlier
+    }
+
+    /// The timer has rung: what is due, and when it rings again.
+    fn ring<C>(&mut self, activity: &Activity<C>) -> Ring {
+        let now = Instant::now();
+        let due = self.due(now, activity);
+        // Never at once again, whatever the deadlines say.
+        self.armed = self.next().max(now + Duration::from_millis(1));
+        due
+    }
+
+    fn due<C>(&mut self, now: Instant, activity: &Activity<C>) -> Ring {
+        let requests = activity.requests();
+        if requests > 0 {
+            self.first_request = None;
+        }
+        if activity.is_busy() || requests != self.quiet.1 {
+            self.quiet = (now, requests);
+        }
+        if let Some((deadline, reason)) = self.end
+            && deadline <= now
+        {
+            return Ring::Expired(reason);
+        }
+        if self.first_request.is_some_and(|deadline| deadline <= now) {
+            return Ring::Expired("no_request");
+        }
+        if self.head.is_some_and(|deadline| deadline <= now) {
+            return Ring::Expired("slow_request_head");
+        }
+        if let Some(deadline) = self.finishing
+            && deadline <= now
+        {
+            if !activity.is_busy() {
+                return Ring::Expired("unresponsive");
+            }
+            self.finishing = Some(now + UNRESPONSIVE);
+        }
+        if self.age.is_some_and(|deadline| deadline <= now) {
+            return self.retire(now);
+        }
+        let idle = self.terms.idle.map(|idle| self.quiet.0 + idle);
+        if self.finishing.is_none() && idle.is_some_and(|deadline| deadline <= now) {
+            self.finishing = Some(now + UNRESPONSIVE);
+            return Ring::Finish;
+        }
+        Ring::Later
+    }
+
+    /// Too old. HTTP/2 has GOAWAY; HTTP/1 can only say it with an answer, and a close between
+    /// answers would race with a request on its way.
+    fn retire(&mut self, now: Instant) -> Ring {
+        self.age = None;
+        self.end = Some((now + self.terms.grace, "max_connection_age"));
+        if self.terms.is_http1 {
+            return Ring::CloseAfterAnswer;
+        }
+        self.finishing = Some(now + UNRESPONSIVE);
+        Ring::Finish
+    }
+
+    fn next(&self) -> Instant {
+        let idle = self.terms.idle.map(|idle| self.quiet.0 + idle);
+        let idle = if self.finishing.is_none() { idle } else { None };
+        [
+            self.first_request,
+            self.head,
+            idle,
+            self.age,
+            self.end.map(|(deadline, _)| deadline),
+            self.finishing,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        // Nothing is due, ever.
+        .unwrap_or_else(|| Instant::now() + FAR)
+    }
+}
+
+/// Ten percent more or less, so that connections opened together do not end together.
+fn with_jitter(age: Duration) -> Duration {
+    let random = RandomState::new().hash_one(0_u8) % 2001;
+    let percent_hundredths = u32::try_from(random).unwrap_or_default() + 9000;
+    age.saturating_mul(percent_hundredths) / 10_000
+}
+
+const HTTP1_IDLE: Duration = Duration::from_secs(300);
+/// A peer that was told to go and does not answer even that is not waited for. Requests that were
+/// on their way when it was told take less than a round trip.
+const UNRESPONSIVE: Duration = Duration::from_secs(2);
+const FAR: Duration = Duration::from_secs(365 * 24 * 3600);

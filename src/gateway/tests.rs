@@ -1,0 +1,85 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::*;
+use crate::config::sections::{
+    Exporter, GrpcServer, OtlpReceiver, Pipeline, PipelineId, Server, ServerLimits, Service,
+    Telemetry,
+};
+use crate::config::types::{ComponentId, ListenAddress};
+use crate::signal::Signal;
+
+fn id(kind: &str) -> ComponentId {
+    ComponentId { kind: kind.to_owned(), name: None }
+}
+
+/// One plaintext receiver on a free port, one pipeline, nothing behind it.
+fn config() -> Config {
+    let server = Server {
+        key_path: KEY.to_owned(),
+        listen: ListenAddress::Tcp("127.0.0.1:0".to_owned()),
+        tls: None,
+        max_request_bytes: 64 << 20,
+        auth: None,
+        include_metadata: false,
+        limits: ServerLimits::default(),
+    };
+    let grpc = GrpcServer { server, read_buffer_size: 512 << 10, write_buffer_size: 32 << 10 };
+    let pipeline = Pipeline {
+        receivers: vec![id("otlp")],
+        processors: Vec::new(),
+        exporters: vec![id("nop")],
+    };
+    let pipelines = BTreeMap::from([(PipelineId { signal: Signal::Traces, name: None }, pipeline)]);
+    Config {
+        receivers: BTreeMap::from([(id("otlp"), OtlpReceiver { grpc: Some(grpc), http: None })]),
+        processors: BTreeMap::new(),
+        exporters: BTreeMap::from([(id("nop"), Exporter::Nop)]),
+        extensions: BTreeMap::new(),
+        service: Service {
+            extensions: Vec::new(),
+            pipelines,
+            telemetry: Telemetry::default(),
+            workers: Some(2),
+            shutdown_timeout: Duration::from_secs(10),
+        },
+    }
+}
+
+/// Scenario: a gateway from a configuration made by hand gets one request and is asked to drain.
+/// Guarantees: the request is answered, and the end leaves nothing behind.
+#[tokio::test]
+async fn a_gateway_answers_and_drains() {
+    let gateway = Gateway::build(config()).await.unwrap();
+    let address = gateway.address(KEY).unwrap();
+    let (requests, inbox) = mpsc::channel(1);
+    let running = tokio::spawn(gateway.run(inbox));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+    requests.send(Request::Drain).await.unwrap();
+    assert_eq!(running.await.unwrap().unwrap(), Ended { unanswered: 0 });
+}
+
+/// Scenario: two gateways with the same port.
+/// Guarantees: the second is not built, and its error names key, port, holder and a next step.
+#[tokio::test]
+async fn a_taken_port_is_reported_with_key_and_holder() {
+    let first = Gateway::build(config()).await.unwrap();
+    let mut second = config();
+    let address = first.address(KEY).unwrap();
+    let receiver = second.receivers.get_mut(&id("otlp")).unwrap();
+    receiver.grpc.as_mut().unwrap().server.listen = ListenAddress::Tcp(address.to_string());
+    let Err(error) = Gateway::build(second).await else { panic!("it was built") };
+    let text = error.to_string();
+    let expected = format!("receivers.otlp.protocols.grpc.endpoint: {address} is taken by ");
+    assert!(text.starts_with(&expected), "{text}");
+    assert!(text.contains(&format!("(pid {})", std::process::id())), "{text}");
+}
+
+const KEY: &str = "receivers.otlp.protocols.grpc";

@@ -1,0 +1,244 @@
+//! A bound socket and its accept loop.
+//!
+//! Guarantees that the loop never ends on its own, that no more connections are open than
+//! configured, and that a full descriptor table is waited out. Knows nothing of TLS and HTTP.
+
+mod bind;
+mod errors;
+mod holder;
+
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::net::SocketAddr as UnixAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tracing::{debug, error, info, warn};
+
+use crate::config::types::ListenAddress;
+use crate::listener::errors::{Backoff, Class};
+use crate::metrics::Metrics;
+use crate::shutdown::Draining;
+
+pub(crate) use bind::BindError;
+
+/// A bound socket.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    key_path: String,
+    address: String,
+    socket: Socket,
+    open: Arc<Semaphore>,
+    max_connections: usize,
+    metrics: Metrics,
+    /// Held so that there is a descriptor left to turn peers away with.
+    reserve: Option<File>,
+}
+
+/// A connection as it came from the kernel, not yet of any runtime.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// The socket, in non-blocking mode.
+    pub(crate) stream: RawStream,
+    /// The peer's address, for messages.
+    pub(crate) peer: Arc<str>,
+    /// Counts against `max_connections` for as long as it lives.
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+/// An accepted socket.
+#[derive(Debug)]
+pub(crate) enum RawStream {
+    /// TCP.
+    Tcp(std::net::TcpStream),
+    /// A unix socket.
+    Unix(std::os::unix::net::UnixStream),
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener, Option<SocketFile>),
+}
+
+impl Listener {
+    /// Binds `listen`; connections wait in the kernel until [`Self::run`]. `key_path` is the
+    /// server block. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// Why not, who holds the address, and what to do.
+    pub(crate) async fn bind(
+        key_path: &str,
+        listen: &ListenAddress,
+        max_connections: usize,
+        metrics: Metrics,
+    ) -> Result<Self, BindError> {
+        let failed = |source| BindError::Failed {
+            key_path: key_path.to_owned(),
+            address: String::new(),
+            source,
+        };
+        let (socket, address) = match listen {
+            ListenAddress::Tcp(address) => {
+                let listener = bind::tcp(key_path, address).await?;
+                let bound = listener.local_addr().map_err(failed)?;
+                (Socket::Tcp(TcpListener::from_std(listener).map_err(failed)?), bound.to_string())
+            }
+            ListenAddress::Unix(path) => {
+                let listener = bind::unix(key_path, path)?;
+                let shown = path.display().to_string();
+                let file = (!shown.starts_with('@')).then(|| SocketFile(path.clone()));
+                (Socket::Unix(UnixListener::from_std(listener).map_err(failed)?, file), shown)
+            }
+        };
+        let max_connections = max_connections.min(Semaphore::MAX_PERMITS);
+        Ok(Self {
+            key_path: key_path.to_owned(),
+            address,
+            socket,
+            open: Arc::new(Semaphore::new(max_connections)),
+            max_connections,
+            metrics,
+            reserve: File::open(RESERVE).ok(),
+        })
+    }
+
+    /// The server block's config key.
+    pub(crate) fn key_path(&self) -> &str {
+        &self.key_path
+    }
+
+    /// The bound address or socket file.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Accepts and hands over until the drain begins; then the socket is closed.
+    pub(crate) async fn run(mut self, mut draining: Draining, hand_over: impl Fn(Accepted)) {
+        // Both branches are cancel-safe: an accepted socket is handed over within its branch.
+        tokio::select! {
+            () = draining.begun() => {}
+            () = self.accept_all(&hand_over) => {}
+        }
+    }
+
+    async fn accept_all(&mut self, hand_over: &impl Fn(Accepted)) {
+        let mut backoff = Backoff::default();
+        let mut is_full = false;
+        loop {
+            match self.socket.accept().await {
+                Ok((stream, peer)) => {
+                    if backoff.is_waiting() {
+                        backoff.reset();
+                        info!(listener = %self.key_path, "accepting connections again");
+                    }
+                    is_full = self.admit(stream, peer, is_full, hand_over);
+                }
+                Err(failure) => {
+                    let class = Class::of(&failure);
+                    self.metrics.accept_error(class.reason());
+                    if class == Class::Peer {
+                        debug!(listener = %self.key_path, error = %failure, "peer gone before accept");
+                    } else {
+                        self.report(&failure, class, &backoff);
+                        self.turn_one_away().await;
+                        sleep(backoff.next()).await;
+                    }
+                }
+            }
+            // A flood of connections must not keep this thread from anything else.
+            tokio::task::coop::consume_budget().await;
+        }
+    }
+
+    /// Accepting and closing, other than not accepting, lets peers know at once and keeps the
+    /// kernel's queue from hiding the overload. Returns whether the listener is full.
+    fn admit(
+        &self,
+        stream: RawStream,
+        peer: Arc<str>,
+        was_full: bool,
+        hand_over: &impl Fn(Accepted),
+    ) -> bool {
+        let Ok(permit) = Arc::clone(&self.open).try_acquire_owned() else {
+            self.metrics.accept_error("max_connections");
+            if !was_full {
+                warn!(
+                    listener = %self.key_path,
+                    max_connections = self.max_connections,
+                    reason = "max_connections",
+                    help = "raise max_connections there if these are all wanted",
+                    "closing new connections: as many are open as max_connections allows"
+                );
+            }
+            return true;
+        };
+        hand_over(Accepted { stream, peer, permit });
+        false
+    }
+
+    fn report(&self, failure: &io::Error, class: Class, backoff: &Backoff) {
+        if !backoff.is_waiting() {
+            error!(
+                listener = %self.key_path,
+                error = %failure,
+                reason = class.reason(),
+                help = "raise the limit of open files (LimitNOFILE, ulimit -n) or lower \
+                        max_connections",
+                "cannot accept connections; trying again"
+            );
+        }
+    }
+
+    /// With the reserved descriptor one waiting peer is told, by a close, not to wait.
+    async fn turn_one_away(&mut self) {
+        self.reserve = None;
+        if let Ok(Ok(turned_away)) = timeout(Duration::ZERO, self.socket.accept()).await {
+            drop(turned_away);
+            self.metrics.accept_error("turned_away");
+        }
+        self.reserve = File::open(RESERVE).ok();
+    }
+}
+
+impl Socket {
+    /// Cancel-safe.
+    async fn accept(&self) -> io::Result<(RawStream, Arc<str>)> {
+        // The streams go to another runtime: they leave this one's poller at once.
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+                Ok((RawStream::Tcp(stream.into_std()?), peer.to_string().into()))
+            }
+            Self::Unix(listener, _) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((RawStream::Unix(stream.into_std()?), name(&peer.into()).into()))
+            }
+        }
+    }
+}
+
+fn name(peer: &UnixAddr) -> String {
+    peer.as_pathname().map_or_else(|| "unix".to_owned(), |path| format!("unix:{}", path.display()))
+}
+
+/// Removes the socket file when the listener ends, as Go does.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _gone_already = std::fs::remove_file(&self.0);
+    }
+}
+
+const RESERVE: &str = "/dev/null";
+
+#[cfg(test)]
+mod tests;
