@@ -8,6 +8,7 @@ mod certs;
 mod components;
 mod flags;
 mod healthcheck;
+mod run;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -71,7 +72,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, console: &mut Console<'_>) 
             Ok(()) => ExitStatus::Success,
             Err(error) => fail(&error, console),
         },
-        None => ExitStatus::Success,
+        None => run::run(&cli.source, console),
     }
 }
 

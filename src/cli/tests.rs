@@ -73,3 +73,13 @@ fn healthcheck_says_what_to_do_when_nobody_answers() {
     assert_eq!(status, ExitStatus::Failure);
     assert!(err.contains("health_check extension"), "{err}");
 }
+
+#[test]
+fn without_a_configuration_it_teaches_how_to_get_one() {
+    let (status, out, err) = outcome(&[]);
+    assert_eq!(status, ExitStatus::Usage);
+    assert!(out.is_empty());
+    for text in ["portcullis quickstart", "--config gateway.yaml", "client_ca_file", "certs"] {
+        assert!(err.contains(text), "{text} in {err}");
+    }
+}

@@ -1,0 +1,3 @@
+//! The gateway from outside: real sockets, real certificates, ports chosen by the system.
+
+mod layering;
