@@ -3,7 +3,20 @@
 //! Guarantees that inflating never yields more than its limit and never panics on hostile input.
 //! Knows nothing of HTTP, gRPC or OTLP messages.
 
-use crate::batch::Rope;
+mod compress;
+mod flate;
+mod gzip;
+mod inflate;
+mod lz4;
+mod sink;
+mod snappy;
+mod zstandard;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use compress::compress;
+pub(crate) use inflate::{InflateError, Inflater};
 
 /// A compression that a body may have (contract 4.5). "No coding" is `Option::None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,85 +37,62 @@ pub enum Coding {
     Zstd,
 }
 
-/// Why a body could not be inflated.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum InflateError {
-    /// Not in the format that its header names, or damaged.
-    #[error("the body is not valid {coding:?}: {detail}")]
-    Corrupt {
-        /// The coding announced.
-        coding: Coding,
-        /// What the decoder says.
-        detail: String,
-    },
-    /// It inflates to more than the limit.
-    #[error("the body inflates to more than {limit} bytes")]
-    TooLarge {
-        /// In bytes.
-        limit: usize,
-    },
-    /// It ends before its end.
-    #[error("the {coding:?} body ends too early")]
-    Truncated {
-        /// The coding announced.
-        coding: Coding,
-    },
-}
-
-/// Inflates one body as its frames arrive.
-#[derive(Debug)]
-pub(crate) struct Inflater {
-    coding: Coding,
-    limit: usize,
-}
-
-impl Inflater {
-    /// `limit` is the most bytes the inflated body may have.
-    pub(crate) fn new(coding: Coding, limit: usize) -> Self {
-        Self { coding, limit }
-    }
-
-    /// Takes the next bytes of the body and appends what they inflate to.
-    ///
-    /// # Errors
-    /// The body is corrupt or inflates beyond the limit.
-    pub(crate) fn push(&mut self, _piece: &[u8], _out: &mut Rope) -> Result<(), InflateError> {
-        Err(InflateError::TooLarge { limit: self.limit })
-    }
-
-    /// The body has ended; appends what was still held back.
-    ///
-    /// # Errors
-    /// The body ended too early.
-    pub(crate) fn finish(self, _out: &mut Rope) -> Result<(), InflateError> {
-        Err(InflateError::Truncated { coding: self.coding })
-    }
-}
-
-/// Compresses a whole body; `level` is the library's own scale, `None` its default.
-pub(crate) fn compress(_coding: Coding, _level: Option<i32>, body: &Rope) -> Rope {
-    body.clone()
-}
-
 impl Coding {
+    /// Every coding.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Deflate,
+        Self::Gzip,
+        Self::Lz4,
+        Self::Snappy,
+        Self::SnappyFramed,
+        Self::Zlib,
+        Self::Zstd,
+    ];
+
     /// The coding of a `Content-Encoding` value, in any case. `Some(None)` is "no coding"
     /// (`identity` and the empty text), `None` an unknown name.
-    pub(crate) fn from_http_name(_name: &str) -> Option<Option<Self>> {
-        None
+    pub(crate) fn from_http_name(name: &str) -> Option<Option<Self>> {
+        let name = name.trim_ascii();
+        if name.is_empty() || name.eq_ignore_ascii_case("identity") {
+            return Some(None);
+        }
+        // RFC 9110 8.4.1.3.
+        if name.eq_ignore_ascii_case("x-gzip") {
+            return Some(Some(Self::Gzip));
+        }
+        Self::ALL.into_iter().find(|coding| name.eq_ignore_ascii_case(coding.http_name())).map(Some)
     }
 
-    /// The coding of a `grpc-encoding` value; `Some(None)` is `identity`.
-    pub(crate) fn from_grpc_name(_name: &str) -> Option<Option<Self>> {
-        None
+    /// The coding of a `grpc-encoding` value; `Some(None)` is `identity`. `deflate` is accepted
+    /// because libraries built on gRPC's C core can send it.
+    pub(crate) fn from_grpc_name(name: &str) -> Option<Option<Self>> {
+        match name.trim_ascii() {
+            "" | "identity" => Some(None),
+            "deflate" => Some(Some(Self::Deflate)),
+            name => Self::ALL.into_iter().find(|coding| coding.grpc_name() == Some(name)).map(Some),
+        }
     }
 
     /// The name in `Content-Encoding`.
     pub(crate) fn http_name(self) -> &'static str {
-        ""
+        match self {
+            Self::Deflate => "deflate",
+            Self::Gzip => "gzip",
+            Self::Lz4 => "lz4",
+            Self::Snappy => "snappy",
+            Self::SnappyFramed => "x-snappy-framed",
+            Self::Zlib => "zlib",
+            Self::Zstd => "zstd",
+        }
     }
 
-    /// The name in `grpc-encoding`; `None` for codings that gRPC does not have.
+    /// The name in `grpc-encoding`; `None` for codings that no gRPC peer can be expected to have.
     pub(crate) fn grpc_name(self) -> Option<&'static str> {
-        None
+        match self {
+            Self::Gzip => Some("gzip"),
+            Self::SnappyFramed => Some("snappy"),
+            Self::Zstd => Some("zstd"),
+            Self::Deflate | Self::Lz4 | Self::Snappy | Self::Zlib => None,
+        }
     }
 }

@@ -1,0 +1,105 @@
+//! Zstandard frames (RFC 8878), several of them and skippable ones too.
+//!
+//! Guarantees a bounded window, and to reuse the contexts on each thread.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get_error_name};
+
+use super::sink::Sink;
+use super::{Coding, InflateError};
+use crate::batch::Rope;
+
+/// The largest window, as a power of two: 32 MiB. Go's encoder, and so the Collector from level 10
+/// on, announces that much whatever the size of the body. The memory is touched only as far as
+/// bytes are inflated into it.
+const MOST_WINDOW: u32 = 25;
+
+/// Contexts kept by a thread while they are not used, and how large one may be to be kept: enough
+/// for bodies of known size and for the window of default levels.
+const KEPT: usize = 4;
+const LARGEST_KEPT: usize = 4 << 20;
+
+thread_local! {
+    static IDLE: RefCell<Vec<DCtx<'static>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A body of one or more frames.
+pub(super) struct Zstandard {
+    context: Option<DCtx<'static>>,
+    is_whole: bool,
+}
+
+impl Zstandard {
+    /// Nothing was taken yet.
+    pub(super) fn new() -> Self {
+        let mut context = IDLE.with_borrow_mut(Vec::pop).or_else(DCtx::try_create);
+        if let Some(context) = &mut context {
+            // Neither can fail: the session is over, and the value is one of those allowed.
+            let _ = context.reset(ResetDirective::SessionOnly);
+            let _ = context.set_parameter(DParameter::WindowLogMax(MOST_WINDOW));
+        }
+        Self { context, is_whole: false }
+    }
+
+    /// Takes the next bytes of the body.
+    pub(super) fn push(
+        &mut self,
+        input: &[u8],
+        sink: &mut Sink,
+        out: &mut Rope,
+    ) -> Result<(), InflateError> {
+        let Some(context) = &mut self.context else {
+            return Err(InflateError::corrupt(Coding::Zstd, "no memory for a decoder"));
+        };
+        let mut source = InBuffer::around(input);
+        while source.pos() < input.len() {
+            loop {
+                let piece = sink.room(input.len() - source.pos(), out);
+                let filled = piece.len();
+                let mut target = OutBuffer::around_pos(piece, filled);
+                let wanted = context
+                    .decompress_stream(&mut target, &mut source)
+                    .map_err(|code| InflateError::corrupt(Coding::Zstd, get_error_name(code)))?;
+                self.is_whole = wanted == 0;
+                let is_full = piece.len() == piece.capacity();
+                let produced = piece.len() - filled;
+                sink.wrote(produced)?;
+                // A full piece may not be all that can be had, except at the end of a frame.
+                if self.is_whole || !is_full {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the body may end here.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+}
+
+impl Drop for Zstandard {
+    fn drop(&mut self) {
+        let Some(context) = self.context.take() else { return };
+        if context.sizeof() > LARGEST_KEPT {
+            return;
+        }
+        // Fails when the thread is ending: then there is nothing to keep it for.
+        let _ = IDLE.try_with(|idle| {
+            if let Ok(mut idle) = idle.try_borrow_mut()
+                && idle.len() < KEPT
+            {
+                idle.push(context);
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Zstandard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Zstandard").field("is_whole", &self.is_whole).finish_non_exhaustive()
+    }
+}
