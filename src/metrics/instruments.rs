@@ -35,6 +35,10 @@ pub(super) struct Instruments {
     pub(super) accept_errors: Family<Reason, Counter>,
     pub(super) refusals: Family<Reason, Counter>,
     pub(super) log_dropped: Counter,
+    pub(super) reloads: Family<Reload, Counter>,
+    pub(super) reload_failing: Family<Block, Gauge>,
+    pub(super) reload_succeeded: Family<Block, Gauge>,
+    pub(super) watching: Gauge,
 }
 
 impl Instruments {
@@ -54,6 +58,10 @@ impl Instruments {
             accept_errors: Family::default(),
             refusals: Family::default(),
             log_dropped: Counter::default(),
+            reloads: Family::default(),
+            reload_failing: Family::default(),
+            reload_succeeded: Family::default(),
+            watching: Gauge::default(),
         };
         instruments.register_collector_names(resource);
         instruments.register_own_names();
@@ -113,6 +121,26 @@ impl Instruments {
             "portcullis_log_records_dropped",
             "Log records left out by service.telemetry.logs.sampling",
             self.log_dropped.clone(),
+        );
+        registry.register(
+            "portcullis_tls_reloads",
+            "Reloads of certificates by tls block and result",
+            self.reloads.clone(),
+        );
+        registry.register(
+            "portcullis_tls_reload_failing",
+            "1 while the files of a tls block cannot be used and the last good ones are in force",
+            self.reload_failing.clone(),
+        );
+        registry.register(
+            "portcullis_tls_last_reload_success_timestamp_seconds",
+            "When the files of a tls block were last reloaded",
+            self.reload_succeeded.clone(),
+        );
+        registry.register(
+            "portcullis_tls_watcher",
+            "1 while changed certificates are found by file events, 0 when by the poll alone",
+            self.watching.clone(),
         );
     }
 }
@@ -180,6 +208,19 @@ pub(super) struct Handshake {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Connection {
     pub(super) listener: String,
+}
+
+/// Labels of `portcullis_tls_reloads_total`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Reload {
+    pub(super) block: String,
+    pub(super) result: &'static str,
+}
+
+/// The config key of a `tls` block.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Block {
+    pub(super) block: String,
 }
 
 /// A stable reason code alone.

@@ -9,13 +9,15 @@ mod render;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
 use crate::config::types::ComponentId;
 use crate::metrics::instruments::{
-    Connection, Handshake, Instruments, Reason, exporter_labels, receiver_labels, request_labels,
+    Block, Connection, Handshake, Instruments, Reason, Reload, exporter_labels, receiver_labels,
+    request_labels,
 };
 use crate::signal::Signal;
 
@@ -77,6 +79,25 @@ impl Metrics {
     /// Counts a request that the gateway itself refused.
     pub(crate) fn refusal(&self, reason: &'static str) {
         self.0.refusals.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// Counts a reload of a `tls` block: `result` is `success`, `failure` or `unchanged` (the files
+    /// are the ones in force again after a failure).
+    pub(crate) fn reload(&self, block: &str, result: &'static str) {
+        let labels = Reload { block: block.to_owned(), result };
+        self.0.reloads.get_or_create(&labels).inc();
+        let block = Block { block: block.to_owned() };
+        self.0.reload_failing.get_or_create(&block).set(i64::from(result == "failure"));
+        if result == "success" {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+            self.0.reload_succeeded.get_or_create(&block).set(now);
+        }
+    }
+
+    /// Says whether changed certificates are found by file events (else by the poll alone).
+    pub(crate) fn watching(&self, watching: bool) {
+        self.0.watching.set(i64::from(watching));
     }
 
     /// Counts a log record that sampling left out.

@@ -11,6 +11,7 @@ pub(crate) mod inspect;
 mod own;
 mod profile;
 mod refusal;
+pub(crate) mod reload;
 pub(crate) mod server;
 pub(crate) mod store;
 #[cfg(test)]

@@ -1,0 +1,142 @@
+//! What the files of one `tls` block hold and where changes to them would show.
+//!
+//! Guarantees that equal fingerprints mean equal bytes (or the same failure to read them), and that
+//! every folder is named whose entries decide what a path leads to. Knows nothing of certificates.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use crate::tls::file;
+
+/// SHA-256 over the contents of some files, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// Reads every file. Blocks on the file system.
+    pub(super) fn of(files: &[PathBuf]) -> Self {
+        let mut context = Context::new(&SHA256);
+        for path in files {
+            match file::read(path) {
+                Ok(bytes) => {
+                    context.update(b"+");
+                    context.update(&(bytes.len() as u64).to_le_bytes());
+                    context.update(&bytes);
+                }
+                Err(error) => {
+                    context.update(b"-");
+                    context.update(error.to_string().as_bytes());
+                }
+            }
+        }
+        let mut bytes = [0; 32];
+        let digest = context.finish();
+        for (to, from) in bytes.iter_mut().zip(digest.as_ref()) {
+            *to = *from;
+        }
+        Self(bytes)
+    }
+}
+
+/// The folders whose entries decide what these paths lead to: the folder of each file, the folder
+/// of each symbolic link on the way (Kubernetes swaps `..data`), and the folder above the file's
+/// own, where that one may be replaced as a whole.
+pub(super) fn folders(files: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    for path in files {
+        add_folders(path, &mut found);
+    }
+    found
+}
+
+fn add_folders(path: &Path, found: &mut BTreeSet<PathBuf>) {
+    let Ok(path) = std::path::absolute(path) else { return };
+    let mut left: VecDeque<OsString> = names(&path);
+    let mut here = PathBuf::from("/");
+    let mut links = 0;
+    while let Some(name) = left.pop_front() {
+        if name == ".." {
+            here.pop();
+            continue;
+        }
+        let next = here.join(&name);
+        match std::fs::read_link(&next) {
+            Ok(target) if links < MOST_LINKS => {
+                links += 1;
+                found.insert(here.clone());
+                if target.is_absolute() {
+                    here = PathBuf::from("/");
+                }
+                for name in names(&target).into_iter().rev() {
+                    left.push_front(name);
+                }
+            }
+            Ok(_) | Err(_) => here = next,
+        }
+    }
+    for folder in here.ancestors().skip(1).take(2) {
+        found.insert(folder.to_owned());
+    }
+}
+
+fn names(path: &Path) -> VecDeque<OsString> {
+    path.components()
+        .filter_map(|component| match component {
+            Component::Normal(name) => Some(name.to_owned()),
+            Component::ParentDir => Some(OsString::from("..")),
+            Component::CurDir | Component::Prefix(_) | Component::RootDir => None,
+        })
+        .collect()
+}
+
+/// As many symbolic links as Linux follows in one path.
+const MOST_LINKS: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_changes_with_any_byte_and_with_a_missing_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = vec![dir.path().join("a"), dir.path().join("b")];
+        std::fs::write(&files[0], "1").unwrap();
+        std::fs::write(&files[1], "23").unwrap();
+        let first = Fingerprint::of(&files);
+        std::fs::write(&files[0], "1").unwrap();
+        assert_eq!(Fingerprint::of(&files), first);
+        std::fs::write(&files[0], "12").unwrap();
+        std::fs::write(&files[1], "3").unwrap();
+        assert_ne!(Fingerprint::of(&files), first);
+        std::fs::remove_file(&files[1]).unwrap();
+        assert_ne!(Fingerprint::of(&files), first);
+    }
+
+    /// Scenario: the layout of a Kubernetes volume below a folder that is itself a link.
+    /// Guarantees: each folder in which a swap could happen is watched.
+    #[test]
+    fn every_link_on_the_way_has_its_folder_watched() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("mount/..2026")).unwrap();
+        std::fs::write(root.join("mount/..2026/tls.crt"), "x").unwrap();
+        std::os::unix::fs::symlink("..2026", root.join("mount/..data")).unwrap();
+        std::os::unix::fs::symlink("..data/tls.crt", root.join("mount/tls.crt")).unwrap();
+        std::os::unix::fs::symlink(root.join("mount"), root.join("certs")).unwrap();
+        let watched = folders(&[root.join("certs/tls.crt")]);
+        for expected in [root.clone(), root.join("mount"), root.join("mount/..2026")] {
+            assert!(watched.contains(&expected), "{expected:?} is not in {watched:?}");
+        }
+    }
+
+    #[test]
+    fn a_loop_of_links_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("b", dir.path().join("a")).unwrap();
+        std::os::unix::fs::symlink("a", dir.path().join("b")).unwrap();
+        assert!(!folders(&[dir.path().join("a")]).is_empty());
+    }
+}

@@ -1,0 +1,170 @@
+//! Certificates change while the gateway runs: every `tls` block is read again when its files
+//! change, and published as one generation.
+//!
+//! Guarantees that events only shorten the wait (the poll is the truth), that a set of files that
+//! cannot be used changes nothing but a log line, a metric and the status, and that unchanged bytes
+//! make no new generation. Knows nothing of what is in the files.
+
+mod files;
+mod status;
+mod subject;
+mod watcher;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::metrics::Metrics;
+use crate::tls::reload::subject::Event;
+use crate::tls::reload::watcher::Watcher;
+
+pub(crate) use status::{BlockStatus, Refused, ReloadStatus};
+pub(crate) use subject::{Pace, Snapshot, Subject};
+
+/// Watches every `tls` block of one gateway.
+pub(crate) struct Reloader {
+    subjects: Vec<Subject>,
+    pace: Pace,
+    status: ReloadStatus,
+    metrics: Metrics,
+    force: Arc<Notify>,
+    watch_folders: bool,
+}
+
+impl Reloader {
+    /// Watches these blocks once it runs.
+    pub(crate) fn new(subjects: Vec<Subject>, pace: Pace, metrics: Metrics) -> Self {
+        let force = Arc::new(Notify::new());
+        let status = ReloadStatus::default();
+        for subject in &subjects {
+            status.update(subject.key_path(), |_| {});
+        }
+        Self { subjects, pace, status, metrics, force, watch_folders: true }
+    }
+
+    /// The same without file events: changes are found by the poll alone.
+    #[cfg(test)]
+    pub(crate) fn without_events(mut self) -> Self {
+        self.watch_folders = false;
+        self
+    }
+
+    /// Wakes the reloader to look at every file now, as SIGHUP does.
+    pub(crate) fn force(&self) -> Arc<Notify> {
+        Arc::clone(&self.force)
+    }
+
+    /// What it knows of every block.
+    pub(crate) fn status(&self) -> ReloadStatus {
+        self.status.clone()
+    }
+
+    /// Runs until dropped.
+    pub(crate) async fn run(mut self) {
+        let hint = Arc::new(Notify::new());
+        let mut watcher = Watcher::new(Arc::clone(&hint));
+        for subject in &mut self.subjects {
+            subject.begin(&self.pace).await;
+        }
+        self.watch(&mut watcher);
+        let mut poll_at = Instant::now() + self.pace.poll;
+        let mut cost = Duration::ZERO;
+        loop {
+            // Every branch is cancel-safe: a permit of a Notify is kept until it is taken.
+            tokio::select! {
+                () = hint.notified() => {
+                    // Events come in bursts; one look serves them all. Whoever touches files
+                    // without end gets a fifth of one processor at most.
+                    tokio::time::sleep((self.pace.settle / 3).max(cost * 4)).await;
+                }
+                () = self.force.notified() => info!("looking at all certificates, as asked"),
+                () = tokio::time::sleep_until(self.next_look(poll_at)) => {}
+            }
+            let began = Instant::now();
+            self.look_at_all().await;
+            cost = began.elapsed();
+            // Looked at again when the set of folders changed: something may have been missed
+            // between the change and the new watch.
+            if self.watch(&mut watcher) {
+                hint.notify_one();
+            }
+            poll_at = Instant::now() + self.pace.poll;
+        }
+    }
+
+    fn next_look(&self, poll_at: Instant) -> Instant {
+        self.subjects
+            .iter()
+            .filter_map(|subject| subject.next_look(&self.pace))
+            .min()
+            .map_or(poll_at, |wait| poll_at.min(Instant::now() + wait))
+    }
+
+    async fn look_at_all(&mut self) {
+        for subject in &mut self.subjects {
+            let event = subject.look(&self.pace).await;
+            tell(subject.key_path(), event, &self.status, &self.metrics);
+        }
+    }
+
+    fn watch(&self, watcher: &mut Watcher) -> bool {
+        if !self.watch_folders {
+            return false;
+        }
+        let mut folders = BTreeSet::new();
+        for subject in &self.subjects {
+            folders.append(&mut files::folders(subject.files()));
+        }
+        let changed = watcher.watch(&folders);
+        self.metrics.watching(watcher.is_watching());
+        changed
+    }
+}
+
+fn tell(key_path: &str, event: Event, status: &ReloadStatus, metrics: &Metrics) {
+    match event {
+        Event::Quiet => {}
+        Event::Published(report) => {
+            for warning in &report.warnings {
+                warn!(warning = %warning, "certificates are questionable");
+            }
+            info!(
+                block = key_path,
+                generation = report.generation,
+                before = %report.before,
+                after = %report.after,
+                "certificates reloaded"
+            );
+            metrics.reload(key_path, "success");
+            status.update(key_path, |block| {
+                block.last_reload = Some(SystemTime::now());
+                block.refused = None;
+            });
+        }
+        Event::Restored => {
+            info!(block = key_path, "the files are those in force again");
+            metrics.reload(key_path, "unchanged");
+            status.update(key_path, |block| block.refused = None);
+        }
+        Event::Refused(refused) => {
+            for problem in &refused.problems {
+                warn!(
+                    block = key_path,
+                    reason = problem.reason,
+                    error = %problem,
+                    "changed certificates cannot be used; the last good ones stay in force, and \
+                     the files are tried again by themselves"
+                );
+            }
+            metrics.reload(key_path, "failure");
+            status.update(key_path, |block| block.refused = Some(refused));
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! One `tls` block under watch: when to read it again, and what to do with what was read.
+//!
+//! Guarantees that only a set of files is loaded that read the same twice, a settling time apart,
+//! and again after the load: writers that are not atomic never get half a set published. A set that
+//! is refused changes nothing, is said aloud once, and is tried again until it is mended.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::tls::error::{CredentialsError, Loaded};
+use crate::tls::reload::files::Fingerprint;
+use crate::tls::reload::status::{Refused, Report};
+use crate::tls::store::Store;
+
+/// A snapshot that the reloader can publish and talk about.
+pub(crate) trait Snapshot: fmt::Debug + Send + Sync + 'static {
+    /// Its number in this process.
+    fn generation(&self) -> u64;
+
+    /// What is served with it, in one line: subject, serial, end of validity, fingerprint.
+    fn describe(&self) -> String;
+
+    /// When the same files must be judged anew: the next start or end of a validity among them.
+    fn judge_again(&self) -> Option<SystemTime>;
+}
+
+/// One `tls` block: its files, and how to load and publish them.
+pub(crate) struct Subject {
+    /// Such as `receivers.otlp.protocols.grpc.tls`.
+    key_path: String,
+    files: Arc<[PathBuf]>,
+    load: Arc<Load>,
+    /// What is in force.
+    served: Option<Fingerprint>,
+    judge_again: Option<SystemTime>,
+    /// Files that changed and have not been loaded yet.
+    pending: Option<Pending>,
+    /// A read under way; kept when it hangs, so that a dead file system costs one thread only.
+    reading: Option<JoinHandle<Reading>>,
+}
+
+type Load = dyn Fn() -> Result<Fresh, CredentialsError> + Send + Sync;
+
+/// A vetted snapshot that waits for its publication.
+struct Fresh {
+    publish: Box<dyn FnOnce() + Send>,
+    report: Report,
+    judge_again: Option<SystemTime>,
+}
+
+struct Pending {
+    fingerprint: Fingerprint,
+    /// When the files began to differ from what is in force.
+    changing_since: Instant,
+    /// When these very bytes were first seen.
+    same_since: Instant,
+    /// How often these very bytes were refused.
+    refused: u32,
+}
+
+/// What one look at the files found.
+enum Reading {
+    /// The same as what is in force.
+    Unchanged,
+    /// Other bytes than at the look before, or they changed during the load.
+    Unsettled(Fingerprint),
+    /// Loaded and vetted.
+    Loaded(Fingerprint, Fresh),
+    /// Settled, and unusable.
+    Refused(Fingerprint, CredentialsError),
+}
+
+/// How often and how long, with defaults for production.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Between two looks without any event.
+    pub(crate) poll: Duration,
+    /// How long bytes must stay the same before they are loaded.
+    pub(crate) settle: Duration,
+    /// A set that changes for so long is tried even so.
+    pub(crate) most_wait: Duration,
+    /// Between two tries of a refused set, at most.
+    pub(crate) retry: Duration,
+    /// Longest time for one look; a file system may hang.
+    pub(crate) deadline: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            poll: Duration::from_secs(10),
+            settle: Duration::from_millis(150),
+            most_wait: Duration::from_secs(5),
+            retry: Duration::from_secs(5),
+            deadline: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What became of one look, for log, metrics and status.
+pub(super) enum Event {
+    /// Nothing to tell.
+    Quiet,
+    /// A new generation is in force.
+    Published(Report),
+    /// The files are what is in force again, after they had been refused.
+    Restored,
+    /// The files cannot be used; told once for the same bytes.
+    Refused(Refused),
+}
+
+impl Subject {
+    /// `store` holds the snapshot that `load` made at start-up from the same files.
+    pub(crate) fn new<T: Snapshot>(
+        key_path: &str,
+        files: Vec<PathBuf>,
+        store: Arc<Store<T>>,
+        load: impl Fn() -> Result<Loaded<T>, CredentialsError> + Send + Sync + 'static,
+    ) -> Self {
+        let judge_again = store.watch().current().judge_again();
+        let load = move || {
+            let loaded = load()?;
+            let judge_again = loaded.snapshot.judge_again();
+            let report = Report {
+                generation: loaded.snapshot.generation(),
+                before: store.watch().current().describe(),
+                after: loaded.snapshot.describe(),
+                warnings: loaded.warnings,
+            };
+            let store = Arc::clone(&store);
+            let publish = Box::new(move || store.publish(loaded.snapshot));
+            Ok(Fresh { publish, report, judge_again })
+        };
+        Self {
+            key_path: key_path.to_owned(),
+            files: files.into(),
+            load: Arc::new(load),
+            served: None,
+            judge_again,
+            pending: None,
+            reading: None,
+        }
+    }
+
+    /// The config key of the block.
+    pub(super) fn key_path(&self) -> &str {
+        &self.key_path
+    }
+
+    /// Every file of the block.
+    pub(super) fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// When to look next if no event comes before; `None` leaves it to the poll.
+    pub(super) fn next_look(&self, pace: &Pace) -> Option<Duration> {
+        let pending = self.pending.as_ref().map(|pending| match pending.refused {
+            0 => pace.settle,
+            tries => pace.retry.min(pace.settle.saturating_mul(1 << tries.min(16))),
+        });
+        let judge_again = self.judge_again.map(|at| {
+            at.duration_since(SystemTime::now()).unwrap_or_default().max(Duration::from_secs(1))
+        });
+        match (pending, judge_again) {
+            (Some(first), Some(second)) => Some(first.min(second)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Looks at the files, and publishes them if they are new, settled and sound.
+    pub(super) async fn look(&mut self, pace: &Pace) -> Event {
+        let mut reading = match self.reading.take() {
+            Some(hanging) => hanging,
+            None => tokio::task::spawn_blocking(self.reader(pace)),
+        };
+        match tokio::time::timeout(pace.deadline, &mut reading).await {
+            Ok(Ok(found)) => self.settle(found),
+            Ok(Err(_panicked)) => Event::Refused(self.failed("the load failed unexpectedly")),
+            Err(_elapsed) => {
+                self.reading = Some(reading);
+                Event::Refused(self.failed("reading the files takes too long; is a mount hanging?"))
+            }
+        }
+    }
+
+    /// What happens off the runtime's threads.
+    fn reader(&self, pace: &Pace) -> impl FnOnce() -> Reading + Send + use<> {
+        let files = Arc::clone(&self.files);
+        let load = Arc::clone(&self.load);
+        let due = self.judge_again.is_some_and(|at| at <= SystemTime::now());
+        let served = self.served.filter(|_| !due);
+        let seen = self.pending.as_ref().map(|pending| {
+            let settled = pending.same_since.elapsed() >= pace.settle;
+            (pending.fingerprint, settled, pending.changing_since.elapsed() >= pace.most_wait)
+        });
+        move || {
+            let found = Fingerprint::of(&files);
+            if served == Some(found) {
+                return Reading::Unchanged;
+            }
+            let settled = match seen {
+                Some((fingerprint, settled, overdue)) => {
+                    overdue || (settled && fingerprint == found)
+                }
+                None => due,
+            };
+            if !settled {
+                return Reading::Unsettled(found);
+            }
+            let loaded = load();
+            if Fingerprint::of(&files) != found {
+                return Reading::Unsettled(found);
+            }
+            match loaded {
+                Ok(fresh) => Reading::Loaded(found, fresh),
+                Err(error) => Reading::Refused(found, error),
+            }
+        }
+    }
+
+    fn settle(&mut self, found: Reading) -> Event {
+        match found {
+            Reading::Unchanged => {
+                let was_refused = self.pending.take().is_some_and(|p| p.refused >= LOUD);
+                if was_refused { Event::Restored } else { Event::Quiet }
+            }
+            Reading::Unsettled(fingerprint) => {
+                let same_since = Instant::now();
+                let (changing_since, same_since, refused) = match &self.pending {
+                    Some(p) if p.fingerprint == fingerprint => {
+                        (p.changing_since, p.same_since, p.refused)
+                    }
+                    Some(p) if p.refused == 0 => (p.changing_since, same_since, 0),
+                    Some(_) | None => (same_since, same_since, 0),
+                };
+                self.pending = Some(Pending { fingerprint, changing_since, same_since, refused });
+                Event::Quiet
+            }
+            Reading::Loaded(fingerprint, fresh) => {
+                self.pending = None;
+                self.served = Some(fingerprint);
+                self.judge_again = fresh.judge_again;
+                (fresh.publish)();
+                Event::Published(fresh.report)
+            }
+            Reading::Refused(fingerprint, error) => {
+                let now = Instant::now();
+                let same = self.pending.take().filter(|p| p.fingerprint == fingerprint);
+                let refused = same.as_ref().map_or(0, |p| p.refused).saturating_add(1);
+                let same_since = same.map_or(now, |p| p.same_since);
+                self.pending =
+                    Some(Pending { fingerprint, changing_since: now, same_since, refused });
+                if refused == LOUD {
+                    Event::Refused(Refused { problems: error.problems, since: SystemTime::now() })
+                } else {
+                    Event::Quiet
+                }
+            }
+        }
+    }
+
+    fn failed(&self, message: &str) -> Refused {
+        let problem = crate::config::Problem {
+            span: crate::config::Span::default(),
+            key_path: self.key_path.clone(),
+            message: message.to_owned(),
+            help: None,
+            reason: "reload_failed",
+        };
+        Refused { problems: vec![problem], since: SystemTime::now() }
+    }
+
+    /// Takes what is on disk now for what is in force.
+    pub(super) async fn begin(&mut self, pace: &Pace) {
+        let files = Arc::clone(&self.files);
+        let reading = tokio::task::spawn_blocking(move || Fingerprint::of(&files));
+        // If this is late or fails, the first look loads the files anew, which is harmless.
+        if let Ok(Ok(found)) = tokio::time::timeout(pace.deadline, reading).await {
+            self.served = Some(found);
+        }
+    }
+}
+
+/// At how many refusals of the same bytes it is said aloud. The first may be a writer between two
+/// files.
+const LOUD: u32 = 2;

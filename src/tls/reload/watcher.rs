@@ -1,0 +1,108 @@
+//! File events as a mere hint that something may have changed.
+//!
+//! Guarantees that a missing or broken watcher costs latency only: the poll finds every change.
+//! Folders are watched, never files: a watch on a file dies with the first rename over it.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::Notify;
+
+/// Watches a changing set of folders.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    hint: Arc<Notify>,
+    watching: Option<Watching>,
+    /// Why there is no watcher; told once.
+    broken: bool,
+}
+
+#[derive(Debug)]
+struct Watching {
+    /// Ends the watch when dropped.
+    _watcher: RecommendedWatcher,
+    /// A folder that was replaced has the same path and another inode.
+    folders: BTreeSet<(PathBuf, u64, u64)>,
+}
+
+impl Watcher {
+    /// Watches nothing yet; `hint` is woken by every event.
+    pub(super) fn new(hint: Arc<Notify>) -> Self {
+        Self { hint, watching: None, broken: false }
+    }
+
+    /// Whether events arrive.
+    pub(super) fn is_watching(&self) -> bool {
+        self.watching.is_some()
+    }
+
+    /// Watches these folders from now on. Returns whether the set differs from what was watched:
+    /// a change may then have gone unseen, and the caller looks once more. Blocks on the file
+    /// system for a moment.
+    pub(super) fn watch(&mut self, folders: &BTreeSet<PathBuf>) -> bool {
+        let folders: BTreeSet<_> = folders
+            .iter()
+            .filter_map(|path| {
+                let metadata = std::fs::metadata(path).ok()?;
+                Some((path.clone(), metadata.dev(), metadata.ino()))
+            })
+            .collect();
+        if self.watching.as_ref().is_some_and(|watching| watching.folders == folders) {
+            return false;
+        }
+        // The old watcher goes first: watches are a limited resource of the user.
+        self.watching = None;
+        match self.start(&folders) {
+            Ok(watcher) => {
+                self.broken = false;
+                self.watching = Some(Watching { _watcher: watcher, folders });
+                true
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.broken, true) {
+                    tracing::warn!(
+                        error = %error,
+                        reason = "watcher_unavailable",
+                        help = "raise fs.inotify.max_user_instances or max_user_watches; changed \
+                                certificates are still found by the poll, a few seconds later",
+                        "cannot watch the folders of certificates"
+                    );
+                }
+                false
+            }
+        }
+    }
+
+    fn start(
+        &self,
+        folders: &BTreeSet<(PathBuf, u64, u64)>,
+    ) -> Result<RecommendedWatcher, notify::Error> {
+        let hint = Arc::clone(&self.hint);
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<_>| {
+            if event.is_ok_and(|event: notify::Event| is_read(event.kind)) {
+                return;
+            }
+            hint.notify_one();
+        })?;
+        for (path, _, _) in folders {
+            watcher.watch(path, RecursiveMode::NonRecursive)?;
+        }
+        Ok(watcher)
+    }
+}
+
+/// Our own reads show up as events, too.
+fn is_read(kind: EventKind) -> bool {
+    match kind {
+        EventKind::Access(access) => access != AccessKind::Close(AccessMode::Write),
+        EventKind::Any
+        | EventKind::Create(_)
+        | EventKind::Modify(_)
+        | EventKind::Other
+        | EventKind::Remove(_) => false,
+    }
+}
