@@ -3,19 +3,36 @@
 //! Guarantees that nothing is handed on that was not checked, that every limit holds before memory
 //! is spent, and that each answer says what happened. Knows nothing of sockets, TLS or exporters.
 
+mod answer;
+mod body;
+mod budget;
+mod cors;
+mod deliver;
+mod frame;
+mod grpc;
+mod http1;
+mod otlp_http;
+mod read;
+mod refusal;
+mod route;
+mod settings;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response, Version, header};
+use http_body::Body;
 
-use crate::config::sections::{GrpcServer, HttpServer};
-use crate::config::types::ComponentId;
+use self::read::Source;
+use self::route::Protocol;
+use self::settings::Settings;
 use crate::identity::Identity;
-use crate::metrics::Metrics;
 use crate::pipeline::Consumer;
+
+pub(crate) use answer::Answer;
+pub(crate) use settings::Shared;
 
 /// Who sends on one connection.
 #[derive(Clone, Debug)]
@@ -26,31 +43,12 @@ pub(crate) struct Peer {
     pub(crate) identity: Option<Arc<Identity>>,
 }
 
-/// What the workers' receivers of one listener share: settings, the byte budget, instruments.
-#[derive(Clone, Debug)]
-pub(crate) struct Shared(());
-
-impl Shared {
-    /// For `protocols.grpc`; OTLP/HTTP is answered there too, on the default paths.
-    pub(crate) fn grpc(_id: &ComponentId, _server: &GrpcServer, _metrics: &Metrics) -> Self {
-        Self(())
-    }
-
-    /// For `protocols.http`; gRPC is answered there too.
-    pub(crate) fn http(_id: &ComponentId, _server: &HttpServer, _metrics: &Metrics) -> Self {
-        Self(())
-    }
-}
-
 /// The receiver of one listener on one worker thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Receiver<C> {
     shared: Shared,
     consumer: C,
 }
-
-/// The body of an answer.
-pub(crate) type Answer = Full<Bytes>;
 
 impl<C: Consumer> Receiver<C> {
     /// Hands what it receives to `consumer`.
@@ -59,12 +57,70 @@ impl<C: Consumer> Receiver<C> {
     }
 
     /// Answers one request; dropping the future gives the request up.
-    #[expect(clippy::unused_async, reason = "stub")]
-    pub(crate) async fn answer(
+    pub(crate) async fn answer<B>(
         &self,
-        _peer: &Peer,
-        _request: Request<Incoming>,
-    ) -> Result<Response<Answer>, Infallible> {
-        Ok(Response::new(Full::new(Bytes::new())))
+        peer: &Peer,
+        request: Request<B>,
+    ) -> Result<Response<Answer>, Infallible>
+    where
+        B: Body<Data = Bytes, Error: std::error::Error> + Unpin,
+    {
+        let (head, body) = request.into_parts();
+        let mut source = Source::new(body);
+        let settings = self.settings();
+        let preflight =
+            settings.cors.as_ref().and_then(|cors| cors.preflight(&head.method, &head.headers));
+        let is_preflight = preflight.is_some();
+        let mut response = match preflight {
+            Some(response) => response,
+            None => self.respond(peer, &head, &mut source).await,
+        };
+        if head.version != Version::HTTP_2 {
+            http1::finish(settings, &head, &mut source, &mut response).await;
+        }
+        if !settings.response_headers.is_empty() {
+            add(&settings.response_headers, response.headers_mut());
+        }
+        if let Some(cors) = &settings.cors
+            && !is_preflight
+        {
+            cors.mark(head.headers.get(header::ORIGIN), response.headers_mut());
+        }
+        Ok(response)
+    }
+
+    async fn respond<B>(
+        &self,
+        peer: &Peer,
+        head: &Parts,
+        source: &mut Source<B>,
+    ) -> Response<Answer>
+    where
+        B: Body<Data = Bytes, Error: std::error::Error> + Unpin,
+    {
+        let is_call = head.version == Version::HTTP_2 && head.method == Method::POST;
+        match route::protocol(&head.headers) {
+            Protocol::Grpc if is_call => grpc::answer(self, peer, head, source).await,
+            Protocol::GrpcOther if is_call => grpc::refuse_format(self.settings(), peer),
+            protocol => otlp_http::answer(self, peer, head, protocol, source).await,
+        }
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.shared.0
     }
 }
+
+/// Adds configured headers. Those that an answer has already say what it is, and stay.
+fn add(configured: &HeaderMap, headers: &mut HeaderMap) {
+    for name in configured.keys().filter(|name| !NOT_CONFIGURABLE.contains(name)) {
+        headers.remove(name);
+        for value in configured.get_all(name) {
+            headers.append(name, value.clone());
+        }
+    }
+}
+
+/// Headers without which an answer cannot be read.
+const NOT_CONFIGURABLE: [header::HeaderName; 4] =
+    [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, grpc::GRPC_STATUS];

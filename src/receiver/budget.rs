@@ -1,0 +1,86 @@
+//! The bytes that the requests of one listener may hold at one time.
+//!
+//! Guarantees that what is held never exceeds the budget and is given back when a request ends,
+//! however it ends. Knows nothing of requests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Shared by all connections of a listener.
+#[derive(Clone, Debug)]
+pub(super) struct Budget(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    limit: usize,
+    held: AtomicUsize,
+}
+
+/// The part of a budget that one request holds; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    budget: Budget,
+    held: usize,
+}
+
+impl Budget {
+    /// A budget of so many bytes.
+    pub(super) fn new(limit: usize) -> Self {
+        Self(Arc::new(Inner { limit, held: AtomicUsize::new(0) }))
+    }
+
+    /// Bytes held at the moment.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.0.held.load(Ordering::Relaxed)
+    }
+
+    /// A reservation of nothing yet.
+    pub(super) fn reservation(&self) -> Reservation {
+        Reservation { budget: self.clone(), held: 0 }
+    }
+}
+
+impl Reservation {
+    /// Takes so many bytes more; false, and nothing is taken, when the budget does not have them.
+    pub(super) fn grow(&mut self, bytes: usize) -> bool {
+        let inner = &self.budget.0;
+        // The counter guards no other memory, so its order with other accesses does not matter.
+        // Requests that fail for lack of room undo what they added; meanwhile others see less
+        // room than there is, never more.
+        let before = inner.held.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) > inner.limit {
+            inner.held.fetch_sub(bytes, Ordering::Relaxed);
+            return false;
+        }
+        self.held += bytes;
+        true
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.budget.0.held.fetch_sub(self.held, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_gives_all_of_its_bytes_and_not_one_more() {
+        let budget = Budget::new(10);
+        let mut first = budget.reservation();
+        let mut second = budget.reservation();
+        assert!(first.grow(6));
+        assert!(!second.grow(5));
+        assert!(second.grow(4));
+        assert!(!first.grow(1));
+        assert_eq!(budget.held(), 10);
+        drop(first);
+        assert!(second.grow(6));
+        drop(second);
+        assert_eq!(budget.held(), 0);
+    }
+}
