@@ -4,8 +4,8 @@
 //! reaches another. Knows nothing of sockets' origin and of what requests mean.
 
 mod activity;
-mod http;
 mod io;
+mod protocols;
 mod supervise;
 
 use std::pin::pin;
@@ -20,8 +20,8 @@ use tracing::debug;
 use crate::acceptor::{Accepted, Acceptor, Stream, Transport};
 use crate::config::sections::ServerLimits;
 use crate::connection::activity::Activity;
-use crate::connection::http::Protocols;
 use crate::connection::io::{Guarded, Preface, ReadAhead};
+use crate::connection::protocols::Protocols;
 use crate::connection::supervise::{End, Terms};
 use crate::metrics::Metrics;
 use crate::pipeline::Consumer;

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::config::sections::ServerLimits;
 use crate::connection::activity::Activity;
-use crate::connection::http::Served;
+use crate::connection::protocols::Served;
 use crate::shutdown::Draining;
 
 /// Why a connection ended.
@@ -114,8 +114,9 @@ struct Clock<'a> {
     first_request: Option<Instant>,
     /// The head that is arriving must be complete by then.
     head: Option<Instant>,
-    /// Idle since at least then; the number of requests seen until then.
+    /// Idle since then; the number of requests seen until then.
     quiet: (Instant, u32),
+    was_busy: bool,
     age: Option<Instant>,
     /// After this the connection is dropped, and why.
     end: Option<(Instant, &'static str)>,
@@ -132,6 +133,7 @@ impl<'a> Clock<'a> {
             first_request: Some(now + terms.first_request),
             head: None,
             quiet: (now, 0),
+            was_busy: false,
             age: terms.age.map(|age| now + with_jitter(age)),
             end: None,
             finishing: None,
@@ -147,15 +149,18 @@ impl<'a> Clock<'a> {
         self.armed = self.next();
     }
 
-    /// Looks whether a head begins to arrive or is complete. Returns whether the timer must ring
-    /// earlier.
+    /// The connection was polled: looks whether requests ended, whether a head begins to arrive or
+    /// is complete. Returns whether the timer must ring earlier.
     fn observe<C>(&mut self, activity: &Activity<C>) -> bool {
+        if self.terms.idle.is_some() {
+            self.observe_requests(activity);
+        }
         let Some(limit) = self.terms.head else { return false };
         if !activity.awaits_head() {
             self.head = None;
             return false;
         }
-        if self.head.is_some() || self.first_request.is_some() {
+        if self.head.is_some() || activity.requests() == 0 {
             return false;
         }
         let deadline = Instant::now() + limit;
@@ -165,6 +170,16 @@ impl<'a> Clock<'a> {
             self.armed = deadline;
         }
         earlier
+    }
+
+    fn observe_requests<C>(&mut self, activity: &Activity<C>) {
+        let requests = activity.requests();
+        if activity.is_busy() {
+            self.was_busy = true;
+        } else if self.was_busy || requests != self.quiet.1 {
+            self.was_busy = false;
+            self.quiet = (Instant::now(), requests);
+        }
     }
 
     /// The timer has rung: what is due, and when it rings again.
@@ -177,12 +192,11 @@ impl<'a> Clock<'a> {
     }
 
     fn due<C>(&mut self, now: Instant, activity: &Activity<C>) -> Ring {
-        let requests = activity.requests();
-        if requests > 0 {
+        if activity.requests() > 0 {
             self.first_request = None;
         }
-        if activity.is_busy() || requests != self.quiet.1 {
-            self.quiet = (now, requests);
+        if activity.is_busy() {
+            self.quiet.0 = now;
         }
         if let Some((deadline, reason)) = self.end
             && deadline <= now

@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use http::Request;
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::rt::bounds::Http2ServerConnExec;
