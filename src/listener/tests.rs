@@ -1,1 +1,155 @@
+use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::shutdown::Drain;
+
+const KEY: &str = "receivers.otlp.protocols.grpc";
+
+async fn tcp(max_connections: usize) -> (Listener, Metrics) {
+    let metrics = Metrics::default();
+    let address = ListenAddress::Tcp("127.0.0.1:0".to_owned());
+    let listener = Listener::bind(KEY, &address, max_connections, metrics.clone()).await.unwrap();
+    (listener, metrics)
+}
+
+/// Runs a listener that hands over to the returned channel, until the drain is dropped.
+fn start(listener: Listener) -> (mpsc::UnboundedReceiver<Accepted>, Drain) {
+    let (drain, draining) = Drain::new();
+    let (sender, accepted) = mpsc::unbounded_channel();
+    tokio::spawn(listener.run(draining, move |connection| {
+        let _nobody_waits = sender.send(connection);
+    }));
+    (accepted, drain)
+}
+
+fn count(metrics: &Metrics, reason: &str) -> u64 {
+    let text = metrics.render();
+    let start = format!("portcullis_accept_errors_total{{reason=\"{reason}\"}} ");
+    let value = text.lines().find_map(|line| line.strip_prefix(&start));
+    value.map_or(0, |value| value.parse().unwrap())
+}
+
+/// Scenario: two connections are allowed and three come; then one of the first ends.
+/// Guarantees: the third is closed and counted, the next one is served.
+#[tokio::test]
+async fn connections_are_served_up_to_the_cap_and_closed_above_it() {
+    let (listener, metrics) = tcp(2).await;
+    let address = listener.address().to_owned();
+    let (mut accepted, _drain) = start(listener);
+    let connect = || std::net::TcpStream::connect(&address).unwrap();
+    let (_first, _second) = (connect(), connect());
+    let (served, _also_served) = (accepted.recv().await.unwrap(), accepted.recv().await.unwrap());
+    let mut third = connect();
+    let read = tokio::task::spawn_blocking(move || third.read(&mut [0; 1])).await.unwrap();
+    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    assert_eq!(count(&metrics, "max_connections"), 1);
+    drop(served);
+    let _fourth = connect();
+    assert!(accepted.recv().await.is_some());
+}
+
+/// Guarantees: `:port` serves both families, as in Go, with the peer's address in its own form.
+#[tokio::test]
+async fn an_empty_host_listens_on_both_families() {
+    let address = ListenAddress::Tcp(":0".to_owned());
+    let listener = Listener::bind(KEY, &address, 8, Metrics::default()).await.unwrap();
+    let port = listener.address().rsplit_once(':').unwrap().1.parse::<u16>().unwrap();
+    let (mut accepted, _drain) = start(listener);
+    let _four = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    assert!(accepted.recv().await.unwrap().peer.starts_with("127.0.0.1:"));
+    if let Ok(_six) = std::net::TcpStream::connect(("::1", port)) {
+        assert!(accepted.recv().await.unwrap().peer.starts_with("[::1]:"));
+    }
+}
+
+/// Scenario: a socket file that a killed process left; then one that is answered; then a file of
+/// another kind.
+/// Guarantees: the first is replaced, the others are refused and untouched.
+#[tokio::test]
+async fn a_stale_socket_file_is_replaced_and_no_other_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("otlp.sock");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let address = ListenAddress::Unix(path.clone());
+    let bind = || Listener::bind(KEY, &address, 8, Metrics::default());
+    let listener = bind().await.unwrap();
+    assert!(matches!(bind().await, Err(BindError::Taken { .. })));
+    let (mut accepted, drain) = start(listener);
+    let _near = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    assert_eq!(&*accepted.recv().await.unwrap().peer, "unix");
+    drop(drain);
+    while accepted.recv().await.is_some() {}
+    assert!(!path.exists(), "the socket file is left");
+    std::fs::write(&path, "text").unwrap();
+    assert!(matches!(bind().await, Err(BindError::NotASocket { .. })));
+    assert!(path.exists());
+}
+
+#[tokio::test]
+async fn an_abstract_socket_leaves_no_file() {
+    let name = format!("@portcullis-test-{}", std::process::id());
+    let address = ListenAddress::Unix(PathBuf::from(&name));
+    let _listener = Listener::bind(KEY, &address, 8, Metrics::default()).await.unwrap();
+    assert!(!std::path::Path::new(&name).exists());
+    let again = Listener::bind(KEY, &address, 8, Metrics::default()).await;
+    assert!(matches!(again, Err(BindError::Taken { .. })));
+}
+
+/// Guarantees: an address of another host and an unknown name are refused with key and next step.
+#[tokio::test]
+async fn an_address_that_is_not_ours_is_refused_with_the_key() {
+    for (address, reason) in [("192.0.2.1:0", "listen_not_local"), ("127.0.0.1", "listen_resolve")]
+    {
+        let listen = ListenAddress::Tcp(address.to_owned());
+        let error = Listener::bind(KEY, &listen, 8, Metrics::default()).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("{KEY}.endpoint: ")), "{text}");
+        assert!(text.contains(reason) && text.contains(address), "{text}");
+    }
+}
+
+/// Scenario: a process with few descriptors gets more connections than it can hold, then they go.
+/// Guarantees: the loop lives on, turns peers away, and accepts again (threat 31). Runs in a
+/// process of its own, for the limit is the process'.
+#[test]
+fn running_out_of_descriptors_is_survived() {
+    let test = "listener::tests::running_out_of_descriptors_is_survived";
+    if std::env::var_os(CHILD).is_none() {
+        let program = std::env::current_exe().unwrap();
+        let mut child = Command::new(program);
+        child.args([test, "--exact", "--nocapture"]).env(CHILD, "1").arg0("few-descriptors");
+        let output = child.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (listener, metrics) = tcp(1000).await;
+        let address: SocketAddr = listener.address().parse().unwrap();
+        let (mut accepted, _drain) = start(listener);
+        let mut peers: Vec<_> =
+            (0..20).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+        // The peers' ends are of this process, too: no more than a few of ours fit.
+        let limit = Rlimit { current: Some(40), maximum: getrlimit(Resource::Nofile).maximum };
+        setrlimit(Resource::Nofile, limit).unwrap();
+        let mut held = Vec::new();
+        while count(&metrics, "out_of_resources") < 2 {
+            if let Ok(Some(one)) = timeout(Duration::from_millis(1), accepted.recv()).await {
+                held.push(one);
+            }
+        }
+        assert!(count(&metrics, "turned_away") >= 1);
+        held.clear();
+        peers.clear();
+        let _healthy = std::net::TcpStream::connect(address).unwrap();
+        let next = timeout(Duration::from_secs(5), accepted.recv());
+        assert!(next.await.unwrap().is_some());
+    });
+}
+
+const CHILD: &str = "PORTCULLIS_TEST_FEW_DESCRIPTORS";
