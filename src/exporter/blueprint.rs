@@ -2,10 +2,14 @@
 //!
 //! Guarantees that what can be wrong about an exporter is found before the first worker starts.
 
+use std::sync::Arc;
+
 use crate::config::sections;
 use crate::config::types::ComponentId;
+use crate::exporter::debug::Debug;
 use crate::exporter::{Exporter, Kind};
 use crate::metrics::{ExporterMetrics, Metrics};
+use crate::telemetry::OutputError;
 
 /// One exporter as all workers see it.
 #[derive(Debug)]
@@ -19,6 +23,7 @@ pub(crate) struct Blueprint {
 /// What is particular to a type of exporter.
 #[derive(Debug)]
 enum Plan {
+    Debug(Arc<Debug>),
     Nop,
 }
 
@@ -35,10 +40,10 @@ impl Blueprint {
         _warnings: &mut Vec<String>,
     ) -> Result<Self, LoadError> {
         let plan = match config {
-            sections::Exporter::Debug(_)
-            | sections::Exporter::Grpc(_)
-            | sections::Exporter::Http(_)
-            | sections::Exporter::Nop => Plan::Nop,
+            sections::Exporter::Debug(config) => Plan::Debug(Arc::new(Debug::new(id, config)?)),
+            sections::Exporter::Grpc(_) | sections::Exporter::Http(_) | sections::Exporter::Nop => {
+                Plan::Nop
+            }
         };
         Ok(Self {
             id: id.clone(),
@@ -50,7 +55,8 @@ impl Blueprint {
 
     /// A worker's own copy.
     pub(super) fn build(&self) -> Exporter {
-        let kind = match self.plan {
+        let kind = match &self.plan {
+            Plan::Debug(debug) => Kind::Debug(Arc::clone(debug)),
             Plan::Nop => Kind::Nop,
         };
         Exporter {
@@ -64,4 +70,8 @@ impl Blueprint {
 
 /// Why an exporter cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LoadError {}
+pub(crate) enum LoadError {
+    /// An output of `debug` could not be opened.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+}

@@ -5,8 +5,11 @@
 //! and pipelines.
 
 mod blueprint;
+mod debug;
 #[cfg(test)]
 pub(crate) mod fake;
+
+use std::sync::Arc;
 
 use tracing::warn;
 
@@ -32,6 +35,7 @@ pub(crate) struct Exporter {
 /// The types of exporter.
 #[derive(Debug)]
 enum Kind {
+    Debug(Arc<debug::Debug>),
     #[cfg(test)]
     Fake(fake::Fake),
     Nop,
@@ -49,7 +53,7 @@ impl Exporter {
         match &self.kind {
             #[cfg(test)]
             Kind::Fake(_) => {}
-            Kind::Nop => {}
+            Kind::Debug(_) | Kind::Nop => {}
         }
     }
 
@@ -61,6 +65,10 @@ impl Exporter {
         let outcome = match &self.kind {
             #[cfg(test)]
             Kind::Fake(fake) => fake.export(batch).await,
+            Kind::Debug(debug) => {
+                debug.show(batch);
+                Ok(Accepted::default())
+            }
             Kind::Nop => Ok(Accepted::default()),
         };
         drop(in_flight);

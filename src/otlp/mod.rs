@@ -7,3 +7,4 @@ pub(crate) mod check;
 pub(crate) mod json;
 pub(crate) mod schema;
 pub(crate) mod value;
+pub(crate) mod wire;

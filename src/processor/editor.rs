@@ -10,9 +10,9 @@ use std::ops::Range;
 use prost::encoding::encode_varint;
 
 use crate::batch::Rope;
+use crate::otlp::wire::{Field, Source};
 use crate::processor::list::{Entry, List};
 use crate::processor::plan::{Child, Node, Own};
-use crate::processor::source::{Field, Source};
 use crate::processor::splice::{Splices, TooLarge};
 use crate::signal::Signal;
 

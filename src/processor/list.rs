@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use prost::encoding::encode_varint;
 
+use crate::otlp::wire::{Field, Source};
 use crate::processor::editor::Strings;
 use crate::processor::plan::{Action, Edit, Origin, When};
-use crate::processor::source::{Field, Source};
 use crate::processor::value;
 
 /// The field numbers of a `KeyValue`.

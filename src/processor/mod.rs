@@ -9,7 +9,6 @@
 mod editor;
 mod list;
 mod plan;
-mod source;
 mod splice;
 mod value;
 

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use prost::encoding::encode_varint;
 
 use crate::batch::Rope;
-use crate::processor::source::Source;
+use crate::otlp::wire::Source;
 
 /// What may be added to a request beyond its own size: an attribute set in each of a million tiny
 /// items would otherwise make a small request a huge one.

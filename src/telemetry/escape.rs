@@ -22,7 +22,7 @@ pub(super) fn push_json_string(out: &mut String, text: &str) {
 }
 
 /// Appends text to a line, with everything escaped that would leave the line.
-pub(super) fn push_line(out: &mut String, text: &str) {
+pub(crate) fn push_line(out: &mut String, text: &str) {
     for c in text.chars() {
         match c {
             '\n' => out.push_str("\\n"),

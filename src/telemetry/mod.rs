@@ -13,6 +13,7 @@ mod sampling;
 
 use std::sync::Arc;
 
+use tracing::Dispatch;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::config::sections::Logs;
@@ -22,6 +23,7 @@ use crate::telemetry::layer::LogLayer;
 use crate::telemetry::output::Outputs;
 use crate::telemetry::sampling::Sampler;
 
+pub(crate) use escape::push_line;
 pub(crate) use output::OutputError;
 pub(crate) use recent::{Recent, RecentRecord};
 
@@ -58,10 +60,23 @@ impl Telemetry {
     ///
     /// When an output cannot be opened or a log is already installed.
     pub(crate) fn install(logs: &Logs) -> Result<Self, InstallError> {
-        let (subscriber, telemetry) = Self::subscriber(logs, Outputs::open(&logs.output_paths)?);
+        const KEY: &str = "service.telemetry.logs.output_paths";
+        let (subscriber, telemetry) =
+            Self::subscriber(logs, Outputs::open(KEY, &logs.output_paths)?);
         tracing::subscriber::set_global_default(subscriber)
             .map_err(|_already| InstallError::AlreadyInstalled)?;
         Ok(telemetry)
+    }
+
+    /// A log beside that of the process, for an exporter that prints to outputs of its own, which
+    /// the config key `key` names.
+    ///
+    /// # Errors
+    ///
+    /// When an output cannot be opened.
+    pub(crate) fn separate(key: &str, logs: &Logs) -> Result<Dispatch, OutputError> {
+        let (subscriber, _) = Self::subscriber(logs, Outputs::open(key, &logs.output_paths)?);
+        Ok(Dispatch::new(subscriber))
     }
 
     /// Counts records left out by sampling in these metrics from now on.

@@ -9,8 +9,10 @@ use std::sync::{Mutex, PoisonError};
 
 /// Why an output could not be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("service.telemetry.logs.output_paths: cannot open {path}: {source}")]
+#[error("{key}: cannot open {path}: {source}")]
 pub(crate) struct OutputError {
+    /// The config key that names it.
+    key: String,
     path: String,
     source: io::Error,
 }
@@ -20,8 +22,8 @@ pub(super) struct Outputs(Vec<Mutex<Box<dyn Write + Send>>>);
 
 impl Outputs {
     /// Opens `stderr`, `stdout` and files; files are appended to.
-    pub(super) fn open(paths: &[String]) -> Result<Self, OutputError> {
-        paths.iter().map(|path| open(path)).collect::<Result<_, _>>().map(Self)
+    pub(super) fn open(key: &str, paths: &[String]) -> Result<Self, OutputError> {
+        paths.iter().map(|path| open(key, path)).collect::<Result<_, _>>().map(Self)
     }
 
     /// One output of the caller's own.
@@ -40,7 +42,7 @@ impl Outputs {
     }
 }
 
-fn open(path: &str) -> Result<Mutex<Box<dyn Write + Send>>, OutputError> {
+fn open(key: &str, path: &str) -> Result<Mutex<Box<dyn Write + Send>>, OutputError> {
     Ok(Mutex::new(match path {
         "stderr" => Box::new(io::stderr()),
         "stdout" => Box::new(io::stdout()),
@@ -49,7 +51,11 @@ fn open(path: &str) -> Result<Mutex<Box<dyn Write + Send>>, OutputError> {
                 .create(true)
                 .append(true)
                 .open(file.strip_prefix("file://").unwrap_or(file))
-                .map_err(|source| OutputError { path: file.to_owned(), source })?,
+                .map_err(|source| OutputError {
+                    key: key.to_owned(),
+                    path: file.to_owned(),
+                    source,
+                })?,
         ),
     }))
 }

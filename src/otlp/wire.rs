@@ -14,7 +14,7 @@ use crate::batch::Rope;
 
 /// A rope with positions.
 #[derive(Debug)]
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     pieces: &'a [Bytes],
     /// Where each piece starts, and where the last one ends.
     starts: SmallVec<[usize; 8]>,
@@ -24,20 +24,20 @@ pub(super) struct Source<'a> {
 
 /// One field of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Field {
-    pub(super) number: u32,
+pub(crate) struct Field {
+    pub(crate) number: u32,
     /// Whether it has a length: a message, a text, bytes or packed numbers.
-    pub(super) sized: bool,
+    pub(crate) sized: bool,
     /// Where its key starts.
-    pub(super) at: usize,
+    pub(crate) at: usize,
     /// Where its length starts, when it has one.
-    pub(super) length_at: usize,
+    pub(crate) length_at: usize,
     /// Its value, without the length.
-    pub(super) value: Range<usize>,
+    pub(crate) value: Range<usize>,
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(rope: &'a Rope) -> Self {
+    pub(crate) fn new(rope: &'a Rope) -> Self {
         let mut starts = SmallVec::with_capacity(rope.pieces().len() + 1);
         let mut at = 0;
         for piece in rope.pieces() {
@@ -49,7 +49,7 @@ impl<'a> Source<'a> {
     }
 
     /// The number of bytes in all pieces.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.starts.last().copied().unwrap_or_default()
     }
 
@@ -71,7 +71,7 @@ impl<'a> Source<'a> {
     }
 
     /// The varint at `at` and where it ends.
-    pub(super) fn varint(&self, at: usize) -> Option<(u64, usize)> {
+    pub(crate) fn varint(&self, at: usize) -> Option<(u64, usize)> {
         let mut value = 0;
         for (index, shift) in (0..70).step_by(7).enumerate() {
             let byte = self.byte(at + index)?;
@@ -84,7 +84,7 @@ impl<'a> Source<'a> {
     }
 
     /// The field that starts at `at` in a message that ends at `end`.
-    pub(super) fn field(&self, at: usize, end: usize) -> Option<Field> {
+    pub(crate) fn field(&self, at: usize, end: usize) -> Option<Field> {
         let (key, after_key) = self.varint(at)?;
         let number = u32::try_from(key >> 3).ok()?;
         let (value, sized) = match key & 7 {
@@ -119,7 +119,7 @@ impl<'a> Source<'a> {
     }
 
     /// Calls `each` with every field in `range`.
-    pub(super) fn fields(
+    pub(crate) fn fields(
         &self,
         range: Range<usize>,
         mut each: impl FnMut(Field) -> Option<()>,
@@ -134,7 +134,7 @@ impl<'a> Source<'a> {
     }
 
     /// The parts of `range`, one for each piece it lies in.
-    pub(super) fn parts(
+    pub(crate) fn parts(
         &self,
         range: Range<usize>,
     ) -> impl Iterator<Item = (&'a Bytes, Range<usize>)> {
@@ -151,7 +151,7 @@ impl<'a> Source<'a> {
     }
 
     /// The bytes of `range`; copied only when a piece ends inside.
-    pub(super) fn bytes(&self, range: Range<usize>) -> Cow<'a, [u8]> {
+    pub(crate) fn bytes(&self, range: Range<usize>) -> Cow<'a, [u8]> {
         let mut parts = self.parts(range.clone());
         let first = parts.next().and_then(|(piece, part)| piece.get(part)).unwrap_or_default();
         if first.len() == range.len() {
