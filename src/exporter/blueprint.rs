@@ -4,12 +4,15 @@
 
 use std::sync::Arc;
 
-use crate::config::sections;
-use crate::config::types::ComponentId;
+use crate::config::sections::{self, ClientTls, GrpcExporter};
+use crate::config::types::{ComponentId, Upstream};
 use crate::exporter::debug::Debug;
+use crate::exporter::grpc::{GrpcClient, Template};
 use crate::exporter::{Exporter, Kind};
 use crate::metrics::{ExporterMetrics, Metrics};
 use crate::telemetry::OutputError;
+use crate::tls::store::{Store, Watch};
+use crate::tls::{ClientSnapshot, CredentialsError, client};
 
 /// One exporter as all workers see it.
 #[derive(Debug)]
@@ -24,7 +27,43 @@ pub(crate) struct Blueprint {
 #[derive(Debug)]
 enum Plan {
     Debug(Arc<Debug>),
+    Grpc(Box<GrpcPlan>),
     Nop,
+}
+
+#[derive(Debug)]
+struct GrpcPlan {
+    config: GrpcExporter,
+    template: Template,
+    credentials: Option<Credentials>,
+}
+
+/// The `tls` block of an exporter, as it was read last.
+#[derive(Debug)]
+pub(crate) struct Credentials {
+    /// Where to read it again.
+    pub(crate) tls: ClientTls,
+    /// What the exporter speaks; see [`client::load`].
+    pub(crate) alpn: &'static [&'static [u8]],
+    /// Publishing here makes every worker open new connections and drain the old ones.
+    pub(crate) store: Store<ClientSnapshot>,
+}
+
+impl Credentials {
+    fn load(
+        tls: &ClientTls,
+        alpn: &'static [&'static [u8]],
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, LoadError> {
+        let loaded = client::load(tls, alpn)?;
+        warnings.extend(loaded.warnings.iter().map(ToString::to_string));
+        let (store, _) = Store::new(loaded.snapshot);
+        Ok(Self { tls: tls.clone(), alpn, store })
+    }
+
+    fn watch(&self) -> Watch<ClientSnapshot> {
+        self.store.watch()
+    }
 }
 
 impl Blueprint {
@@ -37,13 +76,12 @@ impl Blueprint {
         id: &ComponentId,
         config: &sections::Exporter,
         metrics: &Metrics,
-        _warnings: &mut Vec<String>,
+        warnings: &mut Vec<String>,
     ) -> Result<Self, LoadError> {
         let plan = match config {
+            sections::Exporter::Grpc(config) => return Self::grpc(id, config, metrics, warnings),
             sections::Exporter::Debug(config) => Plan::Debug(Arc::new(Debug::new(id, config)?)),
-            sections::Exporter::Grpc(_) | sections::Exporter::Http(_) | sections::Exporter::Nop => {
-                Plan::Nop
-            }
+            sections::Exporter::Http(_) | sections::Exporter::Nop => Plan::Nop,
         };
         Ok(Self {
             id: id.clone(),
@@ -53,10 +91,49 @@ impl Blueprint {
         })
     }
 
+    fn grpc(
+        id: &ComponentId,
+        config: &GrpcExporter,
+        metrics: &Metrics,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, LoadError> {
+        let template = Template::new(config, warnings)?;
+        let credentials = match &config.tls {
+            Some(tls) => Some(Credentials::load(tls, &[b"h2"], warnings)?),
+            None => None,
+        };
+        let (address, port) = match &config.upstream {
+            Upstream::Tcp { host, port } => (host.as_str(), *port),
+            Upstream::Unix(_) => (config.endpoint.as_str(), 0),
+        };
+        let one = metrics.exporter(id, address, port, None);
+        let plan = GrpcPlan { config: config.clone(), template, credentials };
+        Ok(Self {
+            id: id.clone(),
+            endpoint: config.endpoint.clone(),
+            metrics: std::array::from_fn(|_| one.clone()),
+            plan: Plan::Grpc(Box::new(plan)),
+        })
+    }
+
+    /// What can be read again while the exporter runs.
+    pub(crate) fn credentials(&self) -> Option<&Credentials> {
+        match &self.plan {
+            Plan::Grpc(plan) => plan.credentials.as_ref(),
+            Plan::Debug(_) | Plan::Nop => None,
+        }
+    }
+
     /// A worker's own copy.
     pub(super) fn build(&self) -> Exporter {
         let kind = match &self.plan {
             Plan::Debug(debug) => Kind::Debug(Arc::clone(debug)),
+            Plan::Grpc(plan) => Kind::Grpc(Box::new(GrpcClient::new(
+                self.id.to_string(),
+                &plan.config,
+                plan.template.clone(),
+                plan.credentials.as_ref().map(Credentials::watch),
+            ))),
             Plan::Nop => Kind::Nop,
         };
         Exporter {
@@ -74,4 +151,15 @@ pub(crate) enum LoadError {
     /// An output of `debug` could not be opened.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// Certificates, keys or CAs.
+    #[error("{0}")]
+    Credentials(#[from] CredentialsError),
+    /// A value that cannot be sent.
+    #[error("{key_path}: {message}")]
+    Setting {
+        /// The key of the value.
+        key_path: String,
+        /// What is wrong with it.
+        message: String,
+    },
 }

@@ -8,6 +8,11 @@ mod blueprint;
 mod debug;
 #[cfg(test)]
 pub(crate) mod fake;
+mod grpc;
+mod payload;
+#[cfg(test)]
+mod testing;
+mod upstream;
 
 use std::sync::Arc;
 
@@ -38,6 +43,7 @@ enum Kind {
     Debug(Arc<debug::Debug>),
     #[cfg(test)]
     Fake(fake::Fake),
+    Grpc(Box<grpc::GrpcClient>),
     Nop,
 }
 
@@ -53,6 +59,7 @@ impl Exporter {
         match &self.kind {
             #[cfg(test)]
             Kind::Fake(_) => {}
+            Kind::Grpc(client) => client.connect(),
             Kind::Debug(_) | Kind::Nop => {}
         }
     }
@@ -69,6 +76,7 @@ impl Exporter {
                 debug.show(batch);
                 Ok(Accepted::default())
             }
+            Kind::Grpc(client) => client.export(batch).await,
             Kind::Nop => Ok(Accepted::default()),
         };
         drop(in_flight);
@@ -120,4 +128,10 @@ impl Exporter {
             "export failed; the sender was told",
         );
     }
+}
+
+/// What exporters call themselves: `portcullis/VERSION (OS/ARCH)`.
+fn user_agent() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!("portcullis/{version} ({}/{})", std::env::consts::OS, std::env::consts::ARCH)
 }

@@ -1,0 +1,3 @@
+//! The gRPC exporter against upstreams that behave in every way they can.
+
+mod answers;

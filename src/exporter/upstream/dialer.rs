@@ -1,0 +1,130 @@
+//! From an address to a stream that may carry requests.
+
+use std::time::Duration;
+
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::types::Upstream;
+use crate::exporter::upstream::io::Socket;
+use crate::exporter::upstream::{Address, ConnectError, Io};
+use crate::tls::client::Diagnosis;
+use crate::tls::store::Watch;
+use crate::tls::{Alpn, ClientSnapshot, Connector};
+
+/// Connects to one upstream. Clones share credentials.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialer {
+    upstream: Upstream,
+    tls: Option<(Watch<ClientSnapshot>, Connector)>,
+    connect_timeout: Duration,
+}
+
+/// A stream that may carry requests.
+#[derive(Debug)]
+pub(crate) struct Dialed {
+    pub(crate) io: Io,
+    /// [`Alpn::None`] on plaintext.
+    pub(crate) alpn: Alpn,
+    /// Of the credentials; 0 on plaintext.
+    pub(crate) generation: u64,
+    pub(crate) diagnosis: Diagnosis,
+}
+
+impl Dialer {
+    /// Without `snapshots` it speaks plaintext. The certificate must be for the upstream's host.
+    pub(crate) fn new(
+        upstream: Upstream,
+        snapshots: Option<Watch<ClientSnapshot>>,
+        connect_timeout: Duration,
+    ) -> Self {
+        let host = match &upstream {
+            Upstream::Tcp { host, .. } => host.clone(),
+            Upstream::Unix(_) => "localhost".to_owned(),
+        };
+        let tls = snapshots.map(|watch| (watch.clone(), Connector::new(watch, host)));
+        Self { upstream, tls, connect_timeout }
+    }
+
+    /// The number of the credentials in force; 0 on plaintext.
+    pub(crate) fn generation(&self) -> u64 {
+        self.tls.as_ref().map_or(0, |(watch, _)| watch.current().generation)
+    }
+
+    /// Where new credentials are announced.
+    pub(super) fn watch(&self) -> Option<Watch<ClientSnapshot>> {
+        self.tls.as_ref().map(|(watch, _)| watch.clone())
+    }
+
+    /// When an attempt that begins now must be over.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.connect_timeout
+    }
+
+    /// The upstream's addresses.
+    ///
+    /// # Errors
+    /// The name cannot be resolved in time.
+    pub(crate) async fn resolve(&self, deadline: Instant) -> Result<Vec<Address>, ConnectError> {
+        Address::resolve(&self.upstream, deadline).await
+    }
+
+    /// Connects and shakes hands. Dropping the future gives up.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) async fn dial(
+        &self,
+        address: &Address,
+        deadline: Instant,
+    ) -> Result<Dialed, ConnectError> {
+        let socket = self.connect(address, deadline).await?;
+        self.secure(socket, address, deadline).await
+    }
+
+    pub(super) async fn connect(
+        &self,
+        address: &Address,
+        deadline: Instant,
+    ) -> Result<Socket, ConnectError> {
+        let connecting = async {
+            match address {
+                Address::Tcp(address) => {
+                    let stream = TcpStream::connect(address).await?;
+                    // Requests are written whole; waiting for more only delays the last packet.
+                    stream.set_nodelay(true)?;
+                    Ok(Socket::Tcp(stream))
+                }
+                Address::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
+            }
+        };
+        match timeout_at(deadline, connecting).await {
+            Err(_) => Err(ConnectError::timeout(address)),
+            Ok(Err(error)) => Err(ConnectError::connecting(address, &error)),
+            Ok(Ok(socket)) => Ok(socket),
+        }
+    }
+
+    async fn secure(
+        &self,
+        socket: Socket,
+        address: &Address,
+        deadline: Instant,
+    ) -> Result<Dialed, ConnectError> {
+        let Some((_, connector)) = &self.tls else {
+            return Ok(Dialed {
+                io: Io::plain(socket),
+                alpn: Alpn::None,
+                generation: 0,
+                diagnosis: Diagnosis::default(),
+            });
+        };
+        let connected = connector.connect(socket, &address.to_string(), deadline).await?;
+        Ok(Dialed {
+            io: Io::tls(connected.io),
+            alpn: connected.alpn,
+            generation: connected.generation,
+            diagnosis: connected.diagnosis,
+        })
+    }
+}

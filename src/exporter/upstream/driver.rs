@@ -1,0 +1,93 @@
+//! Keeps one HTTP/2 connection going: its frames, its pings, its end.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use h2::client::Connection;
+use h2::{Ping, PingPong};
+use tokio::time::{sleep, timeout};
+
+use crate::config::sections::ClientKeepalive;
+use crate::exporter::payload::Payload;
+use crate::exporter::upstream::Io;
+use crate::exporter::upstream::io::Heard;
+use crate::exporter::upstream::link::LinkState;
+
+/// How long an unused connection may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// How long a peer may take to answer the ping that follows a request without an answer.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Runs until the connection has ended. It ends when the peer closes it, when a ping goes
+/// unanswered, or shortly after its last user is gone.
+pub(super) async fn run(
+    mut connection: Connection<Io, Payload>,
+    state: Arc<LinkState>,
+    heard: Heard,
+    keepalive: Option<ClientKeepalive>,
+) {
+    let pings = connection.ping_pong();
+    let ended = tokio::select! {
+        ended = &mut connection => ended.err().map(|error| error.to_string()),
+        () = watch_over(pings, &state, &heard, keepalive.as_ref()) => {
+            Some("it did not answer a ping, so the connection was closed".to_owned())
+        }
+        () = state.abandoned() => {
+            let _late = timeout(GOODBYE, &mut connection).await;
+            None
+        }
+    };
+    state.ended(ended);
+}
+
+/// Ends when the peer has not answered a ping.
+async fn watch_over(
+    pings: Option<PingPong>,
+    state: &LinkState,
+    heard: &Heard,
+    keepalive: Option<&ClientKeepalive>,
+) {
+    let Some(mut pings) = pings else { return pending().await };
+    loop {
+        let before = heard.count();
+        let quiet = async {
+            match keepalive {
+                Some(keepalive) => sleep(keepalive.time).await,
+                None => pending().await,
+            }
+        };
+        let patience = tokio::select! {
+            () = quiet => match keepalive {
+                Some(keepalive)
+                    if heard.count() == before
+                        && (keepalive.permit_without_stream || state.in_flight() > 0) =>
+                {
+                    keepalive.timeout
+                }
+                _ => continue,
+            },
+            () = state.suspected() => PROBE_TIMEOUT,
+        };
+        if !answers(&mut pings, heard, patience).await {
+            return;
+        }
+    }
+}
+
+/// Whether the peer answers a ping, or anything at all arrives, again and again until it does.
+async fn answers(pings: &mut PingPong, heard: &Heard, patience: Duration) -> bool {
+    if pings.send_ping(Ping::opaque()).is_err() {
+        // The connection is ending; whoever drives it will see why.
+        return pending().await;
+    }
+    loop {
+        let before = heard.count();
+        match timeout(patience, std::future::poll_fn(|context| pings.poll_pong(context))).await {
+            Ok(Ok(_)) => return true,
+            Ok(Err(_)) => return pending().await,
+            Err(_) if heard.count() == before => return false,
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Why there is no connection to an upstream.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use tonic::Code;
+
+use crate::outcome::{Failure, Side};
+use crate::tls::UpstreamTlsError;
+
+/// A connection that could not be made. The text names address, cause and what to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ConnectError {
+    reason: &'static str,
+    message: String,
+}
+
+impl ConnectError {
+    pub(crate) fn new(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+
+    /// A system call failed on the way to `address`.
+    pub(super) fn connecting(address: &impl fmt::Display, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::new(
+                "upstream_refused",
+                format!(
+                    "{address} refused the connection: nothing listens there; start the upstream or correct the endpoint"
+                ),
+            ),
+            io::ErrorKind::TimedOut => Self::timeout(address),
+            io::ErrorKind::NotFound => Self::new(
+                "upstream_refused",
+                format!("{address} does not exist: start the upstream or correct the endpoint"),
+            ),
+            io::ErrorKind::PermissionDenied => Self::new(
+                "upstream_refused",
+                format!(
+                    "{address} may not be connected to: {error}; check the socket's owner and mode, or the firewall"
+                ),
+            ),
+            _ => Self::new(
+                "upstream_unreachable",
+                format!("{address} cannot be reached: {error}; check routes and firewalls"),
+            ),
+        }
+    }
+
+    /// Nothing answered in time.
+    pub(super) fn timeout(address: &impl fmt::Display) -> Self {
+        Self::new(
+            "upstream_timeout",
+            format!(
+                "{address} did not answer within connect_timeout: check that the upstream runs and that no firewall drops the packets"
+            ),
+        )
+    }
+
+    /// Stable reason code.
+    pub(crate) fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    /// What the sender is told: the batch was not sent, and it may try again after `delay`.
+    pub(crate) fn failure(&self, exporter: &str, endpoint: &str, delay: Duration) -> Failure {
+        Failure::new(
+            Code::Unavailable,
+            Side::Upstream,
+            self.reason,
+            format!("exporter {exporter} has no connection to {endpoint}: {}", self.message),
+        )
+        .with_retry_after(delay)
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+impl From<UpstreamTlsError> for ConnectError {
+    fn from(error: UpstreamTlsError) -> Self {
+        Self::new(error.reason(), error.to_string())
+    }
+}

@@ -1,0 +1,20 @@
+//! Connections to upstreams: names to addresses, addresses to streams, streams to HTTP/2.
+//!
+//! Guarantees that every wait has a deadline, that one connection attempt runs at a time for each
+//! upstream and worker, and that a failure says which address, why and what to do next. Knows
+//! nothing of gRPC or OTLP.
+
+mod address;
+mod dialer;
+mod driver;
+mod error;
+mod io;
+mod link;
+mod pool;
+
+pub(crate) use address::Address;
+pub(crate) use dialer::Dialer;
+pub(crate) use error::ConnectError;
+pub(crate) use io::Io;
+pub(crate) use link::{Lease, Link};
+pub(crate) use pool::{Acquire, Pool, PoolSettings};

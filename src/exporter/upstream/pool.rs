@@ -1,0 +1,361 @@
+//! The connections of one worker to one upstream.
+//!
+//! Guarantees that requests spread over the upstream's addresses, that one attempt to connect
+//! runs at a time and failures are paced, and that new credentials lead to new connections while
+//! the old ones finish what they carry.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tracing::{info, warn};
+
+use crate::config::sections::ClientKeepalive;
+use crate::exporter::upstream::link::{Link, Opened};
+use crate::exporter::upstream::{Address, ConnectError, Dialer, Lease, driver};
+
+/// The pause after the first failed attempt, and the longest one.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between attempts to reach a further address while another one serves.
+const LONGEST_EXTRA_PAUSE: Duration = Duration::from_secs(30);
+/// How long a request waits for an attempt that follows a failed one.
+const RETRY_PATIENCE: Duration = Duration::from_secs(1);
+/// Most connections at a time; more addresses than this take turns as connections end.
+const MAX_LINKS: usize = 8;
+/// How long a connection with old credentials may take new requests while none with new ones is up.
+const ROTATION_GRACE: Duration = Duration::from_secs(30);
+
+/// How a pool behaves.
+#[derive(Clone, Debug)]
+pub(crate) struct PoolSettings {
+    /// For the log.
+    pub(crate) exporter: String,
+    /// For the log.
+    pub(crate) endpoint: String,
+    /// One connection to each address instead of one in all.
+    pub(crate) round_robin: bool,
+    /// Requests wait for a connection instead of failing while there is none.
+    pub(crate) wait_for_ready: bool,
+    pub(crate) keepalive: Option<ClientKeepalive>,
+}
+
+/// Connections that are opened as they are needed. Dropping it closes them.
+#[derive(Debug)]
+pub(crate) struct Pool(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    dialer: Dialer,
+    settings: PoolSettings,
+    state: Mutex<State>,
+    changed: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    links: Vec<Arc<Link>>,
+    /// Of the last resolution.
+    addresses: Vec<Address>,
+    /// Counts requests, for turns.
+    turn: usize,
+    /// Counts attempts, for turns.
+    attempt: usize,
+    dialing: bool,
+    /// The last attempt's, until one succeeds.
+    failure: Option<ConnectError>,
+    failures: u32,
+    extra_failures: u32,
+    not_before: Option<Instant>,
+    /// As `not_before`, for attempts that no request waits for.
+    extra_not_before: Option<Instant>,
+    watching: bool,
+    /// Drivers and attempts; dropping them ends them.
+    tasks: JoinSet<()>,
+}
+
+/// Tells a pool that a request is over.
+#[derive(Debug)]
+pub(super) struct Release(Arc<Notify>);
+
+impl Release {
+    pub(super) fn one(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// Why there is no connection for a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Acquire {
+    pub(crate) error: ConnectError,
+    /// When another try makes sense.
+    pub(crate) retry_after: Duration,
+}
+
+impl Pool {
+    pub(crate) fn new(dialer: Dialer, settings: PoolSettings) -> Self {
+        Self(Arc::new(Shared {
+            dialer,
+            settings,
+            state: Mutex::default(),
+            changed: Arc::default(),
+        }))
+    }
+
+    /// Begins to connect. Must be called within a runtime.
+    pub(crate) fn connect(&self) {
+        let mut state = self.0.lock();
+        self.0.tend(&mut state);
+    }
+
+    /// The right to send one request, on the connection whose turn it is.
+    ///
+    /// # Errors
+    /// No connection is there and none came up in time, or the last attempt failed.
+    pub(crate) async fn acquire(&self, deadline: Instant) -> Result<Lease, Acquire> {
+        let mut patience = deadline;
+        loop {
+            let changed = self.0.changed.notified();
+            tokio::pin!(changed);
+            {
+                let mut state = self.0.lock();
+                if let Some(lease) = self.0.pick(&mut state) {
+                    return Ok(lease);
+                }
+                self.0.tend(&mut state);
+                if !self.0.settings.wait_for_ready
+                    && let Some(failure) = &state.failure
+                {
+                    if !state.dialing {
+                        return Err(state.refusal(failure));
+                    }
+                    patience = patience.min(Instant::now() + RETRY_PATIENCE);
+                }
+            }
+            if timeout_at(patience, changed).await.is_err() {
+                let state = self.0.lock();
+                let error = state.failure.clone().unwrap_or_else(|| state.still_waiting());
+                return Err(state.refusal(&error));
+            }
+        }
+    }
+}
+
+impl State {
+    fn refusal(&self, error: &ConnectError) -> Acquire {
+        let seconds = if self.failures < 5 { 1 } else { 5 };
+        Acquire { error: error.clone(), retry_after: Duration::from_secs(seconds) }
+    }
+
+    fn still_waiting(&self) -> ConnectError {
+        if self.links.is_empty() {
+            ConnectError::new(
+                "upstream_timeout",
+                "the connection was not up in time: check that the upstream runs and that no firewall drops the packets",
+            )
+        } else {
+            ConnectError::new(
+                "upstream_streams_exhausted",
+                "every connection carries as many requests as the upstream allows at a time: it is overloaded, or allows too few (max_concurrent_streams)",
+            )
+        }
+    }
+
+    /// Addresses without a connection, the one whose turn it is first.
+    fn candidates(&self, generation: u64, all: bool) -> Vec<Address> {
+        let start = self.attempt % self.addresses.len().max(1);
+        let (before, from) = self.addresses.split_at_checked(start).unwrap_or_default();
+        let free = |address: &&Address| {
+            !self.links.iter().any(|l| l.address == **address && l.generation == generation)
+        };
+        let turns = || from.iter().chain(before);
+        let mut chosen: Vec<_> = turns().filter(free).cloned().collect();
+        if all {
+            chosen.extend(turns().filter(|address| !free(address)).cloned());
+        }
+        chosen
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next connection with room; also sees to it that connections that are missing come up.
+    fn pick(self: &Arc<Self>, state: &mut State) -> Option<Lease> {
+        state.links.retain(|link| !link.is_closed());
+        let generation = self.dialer.generation();
+        if state.links.iter().any(|link| link.generation == generation) {
+            state.links.retain(|link| link.generation == generation);
+        }
+        let wanted = state.wanted(self.settings.round_robin);
+        let stale = state.links.iter().any(|link| link.generation != generation);
+        if state.links.len() < wanted || stale {
+            self.tend(state);
+        }
+        state.turn = state.turn.wrapping_add(1);
+        let count = state.links.len();
+        (0..count).find_map(|offset| {
+            let link = state.links.get(state.turn.wrapping_add(offset) % count)?;
+            if link.is_closed() || !link.has_room() {
+                return None;
+            }
+            link.lease(Release(Arc::clone(&self.changed)))
+        })
+    }
+
+    /// Begins an attempt to connect unless one is running, or it is too early for one, or there
+    /// are enough connections.
+    fn tend(self: &Arc<Self>, state: &mut State) {
+        while state.tasks.try_join_next().is_some() {}
+        self.watch_credentials(state);
+        if state.dialing || state.links.len() >= MAX_LINKS {
+            return;
+        }
+        let urgent = !state.links.iter().any(|link| link.has_room());
+        let not_before = if urgent { state.not_before } else { state.extra_not_before };
+        let wait = not_before.filter(|at| *at > Instant::now());
+        if wait.is_some() && !(urgent && self.settings.wait_for_ready) {
+            return;
+        }
+        state.dialing = true;
+        let shared = Arc::clone(self);
+        state.tasks.spawn(async move {
+            if let Some(at) = wait {
+                sleep_until(at).await;
+            }
+            let opened = shared.open().await;
+            shared.settle(opened);
+        });
+    }
+
+    /// One attempt: every address in turn until one works.
+    async fn open(&self) -> Result<Opened, ConnectError> {
+        let deadline = self.dialer.deadline();
+        let addresses = self.dialer.resolve(deadline).await?;
+        let candidates = {
+            let mut state = self.lock();
+            state.addresses = addresses;
+            let candidates = state
+                .candidates(self.dialer.generation(), !state.links.iter().any(|l| l.has_room()));
+            if self.settings.round_robin {
+                state.attempt = state.attempt.wrapping_add(1);
+            }
+            candidates
+        };
+        let mut failure = None;
+        let count = candidates.len();
+        for (index, address) in candidates.into_iter().enumerate() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let share = left / u32::try_from(count - index).unwrap_or(1);
+            let until = Instant::now() + share;
+            let attempt = async {
+                let dialed = self.dialer.dial(&address, until).await?;
+                Link::open(dialed, address.clone(), until).await
+            };
+            match attempt.await {
+                Ok(opened) => return Ok(opened),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.unwrap_or_else(|| {
+            ConnectError::new("upstream_unresolvable", "every address has a connection already")
+        }))
+    }
+
+    /// Takes note of how an attempt ended.
+    fn settle(&self, opened: Result<Opened, ConnectError>) {
+        let mut state = self.lock();
+        state.dialing = false;
+        match opened {
+            Ok(Opened { link, connection, heard }) => {
+                let keepalive = self.settings.keepalive.clone();
+                state.tasks.spawn(driver::run(connection, link.state(), heard, keepalive));
+                if state.failures > 0 {
+                    info!(
+                        exporter = %self.settings.exporter,
+                        endpoint = %self.settings.endpoint,
+                        address = %link.address,
+                        "connected to the upstream again",
+                    );
+                }
+                state.links.push(Arc::new(link));
+                state.failure = None;
+                state.failures = 0;
+                state.not_before = None;
+            }
+            Err(error) => self.note_failure(&mut state, error),
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    fn note_failure(&self, state: &mut State, error: ConnectError) {
+        let now = Instant::now();
+        if state.links.iter().any(|link| !link.is_closed()) {
+            // Others serve; nobody waits for this one.
+            state.extra_failures = state.extra_failures.saturating_add(1);
+            state.extra_not_before = Some(now + pause(state.extra_failures, LONGEST_EXTRA_PAUSE));
+            return;
+        }
+        state.failures = state.failures.saturating_add(1);
+        state.not_before = Some(now + pause(state.failures, LONGEST_PAUSE));
+        if state.failure.as_ref().map(ConnectError::reason) != Some(error.reason()) {
+            warn!(
+                exporter = %self.settings.exporter,
+                endpoint = %self.settings.endpoint,
+                reason = error.reason(),
+                error = %error,
+                "no connection to the upstream; it is tried again as batches come",
+            );
+        }
+        state.failure = Some(error);
+    }
+
+    /// Replaces connections when new credentials are published, also when no batches come.
+    fn watch_credentials(self: &Arc<Self>, state: &mut State) {
+        if state.watching {
+            return;
+        }
+        state.watching = true;
+        let Some(mut watch) = self.dialer.watch() else { return };
+        let pool: Weak<Self> = Arc::downgrade(self);
+        state.tasks.spawn(async move {
+            while watch.changed().await {
+                let Some(shared) = pool.upgrade() else { return };
+                let connected = {
+                    let mut state = shared.lock();
+                    state.not_before = None;
+                    state.extra_not_before = None;
+                    let connected = !state.links.is_empty();
+                    if connected {
+                        shared.tend(&mut state);
+                    }
+                    connected
+                };
+                drop(shared);
+                if connected {
+                    sleep(ROTATION_GRACE).await;
+                    let Some(shared) = pool.upgrade() else { return };
+                    let generation = shared.dialer.generation();
+                    shared.lock().links.retain(|link| link.generation == generation);
+                }
+            }
+        });
+    }
+}
+
+impl State {
+    /// How many connections there should be.
+    fn wanted(&self, round_robin: bool) -> usize {
+        if round_robin { self.addresses.len().clamp(1, MAX_LINKS) } else { 1 }
+    }
+}
+
+/// The pause after so many failures in a row.
+fn pause(failures: u32, longest: Duration) -> Duration {
+    FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(longest)
+}
