@@ -43,11 +43,11 @@ impl fmt::Display for Problem {
         if !self.key_path.is_empty() {
             write!(f, "{}: ", self.key_path)?;
         }
-        write!(f, "{}", self.message)?;
+        write!(f, "{} [{}]", self.message, self.reason)?;
         if let Some(help) = &self.help {
             write!(f, "\n    help: {help}")?;
         }
-        write!(f, " [{}]", self.reason)
+        Ok(())
     }
 }
 
@@ -59,3 +59,33 @@ pub struct Problems {
     /// Each is logged once at start.
     pub warnings: Vec<Problem>,
 }
+
+impl Problems {
+    /// Puts problems in the order of the text they are about; each is there once.
+    pub(super) fn sort(&mut self) {
+        for list in [&mut self.errors, &mut self.warnings] {
+            list.sort_by(|a, b| {
+                let key = |p: &Problem| (p.span.file.clone(), p.span.line, p.span.column);
+                key(a).cmp(&key(b))
+            });
+            list.dedup();
+        }
+    }
+}
+
+/// All errors, then all warnings, one a paragraph.
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let errors = self.errors.iter().map(|problem| ("error", problem));
+        let warnings = self.warnings.iter().map(|problem| ("warning", problem));
+        for (index, (kind, problem)) in errors.chain(warnings).enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{kind}: {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

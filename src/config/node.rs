@@ -3,6 +3,8 @@
 //! Scalars keep their text: typing happens where a value is used, as the Collector does
 //! (contract 9.6). Aliases, merge keys and `${...}` are already resolved.
 
+use std::sync::Arc;
+
 use crate::config::diagnostic::Span;
 
 /// One node of the merged configuration.
@@ -12,6 +14,19 @@ pub struct Node {
     pub span: Span,
     /// What it is.
     pub value: Value,
+    /// Whether the operator wrote it as it is.
+    pub origin: Origin,
+}
+
+/// How a node came to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Written as it is.
+    Written,
+    /// The whole value came from `${...}`; a string gets this very text, whatever it parses to.
+    Expanded(Arc<str>),
+    /// The whole value came from an environment variable that is not set.
+    Unset(Arc<str>),
 }
 
 /// The kinds of node.
@@ -48,10 +63,29 @@ pub struct Scalar {
 /// How a scalar may be typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// The whole value came from `${...}`: any type its text parses to, and always a string too.
-    Expanded,
     /// Written without quotes: typed by its text (bool, number, string).
     Plain,
-    /// Written in quotes or as a block: a string.
+    /// Written in quotes or as a block, or put together from pieces: a string.
     Quoted,
+}
+
+impl Node {
+    /// A node as it was written.
+    pub(super) fn new(span: Span, value: Value) -> Self {
+        Self { span, value, origin: Origin::Written }
+    }
+
+    /// A string.
+    pub(super) fn text(span: Span, text: String) -> Self {
+        Self::new(span, Value::Scalar(Scalar { text, style: Style::Quoted }))
+    }
+
+    /// How many nodes it holds, itself included.
+    pub(super) fn size(&self) -> usize {
+        match &self.value {
+            Value::Null | Value::Scalar(_) => 1,
+            Value::List(items) => 1 + items.iter().map(Self::size).sum::<usize>(),
+            Value::Map(entries) => 1 + entries.iter().map(|(_, n)| n.size()).sum::<usize>(),
+        }
+    }
 }

@@ -47,12 +47,14 @@ pub enum DebugVerbosity {
 /// An entry of `processors`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Processor {
-    /// `resource`, `attributes` and `transform`: a list of edits, applied in order.
+    /// `resource` and `attributes`: a list of edits, applied in order.
     Attributes(Vec<AttributeEdit>),
     /// `batch`: accepted; merging comes with the delivery queue.
     Batch,
     /// `memory_limiter`: accepted; limits come with the delivery queue.
     MemoryLimiter,
+    /// `transform`: a list of edits for each signal, by [`crate::signal::Signal::index`].
+    Transform([Vec<AttributeEdit>; 4]),
 }
 
 /// One edit of the attributes at one level.

@@ -29,7 +29,7 @@ use crate::config::types::ComponentId;
 /// A whole configuration, read, checked and with every default filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// `receivers`: every one is of type `otlp`.
+    /// `receivers`: of type `otlp`, or `nop` with neither protocol.
     pub receivers: BTreeMap<ComponentId, OtlpReceiver>,
     /// `processors`.
     pub processors: BTreeMap<ComponentId, Processor>,

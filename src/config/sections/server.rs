@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::sections::ServerTls;
 use crate::config::types::{ComponentId, Headers, ListenAddress};
 
-/// One `otlp` receiver; at least one protocol is present.
+/// One `otlp` receiver with at least one protocol; a `nop` receiver has none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OtlpReceiver {
     /// `protocols.grpc`.

@@ -1,0 +1,110 @@
+//! Reading as an operator meets it: sources, merging, expansion, defaults.
+
+use std::time::Duration;
+
+use crate::config::sections::{Config, Exporter, MetricsLevel};
+use crate::config::types::{ComponentId, ListenAddress, PemSource, Upstream};
+use crate::config::{Environment, Problem, Problems, Source, load};
+use crate::signal::Signal;
+
+fn source(configs: &[&str], sets: &[&str], env: &[(&str, &str)]) -> Source {
+    let env: Vec<(String, String)> =
+        env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Source {
+        configs: configs.iter().map(|text| (*text).to_owned()).collect(),
+        sets: sets.iter().map(|text| (*text).to_owned()).collect(),
+        env: Environment::new(move |name| {
+            env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+        }),
+    }
+}
+
+fn read(
+    configs: &[&str],
+    sets: &[&str],
+    env: &[(&str, &str)],
+) -> Result<(Config, Problems), Problems> {
+    let configs: Vec<String> = configs.iter().map(|text| format!("yaml:{text}")).collect();
+    let configs: Vec<&str> = configs.iter().map(String::as_str).collect();
+    load(&source(&configs, sets, env))
+}
+
+fn config(text: &str) -> (Config, Vec<Problem>) {
+    match read(&[text], &[], &[]) {
+        Ok((config, problems)) => (config, problems.warnings),
+        Err(problems) => panic!("{problems}"),
+    }
+}
+
+fn errors(text: &str) -> Vec<Problem> {
+    match read(&[text], &[], &[]) {
+        Ok(_) => panic!("accepted: {text}"),
+        Err(problems) => problems.errors,
+    }
+}
+
+fn id(text: &str) -> ComponentId {
+    let (kind, name) = text.split_once('/').map_or((text, None), |(k, n)| (k, Some(n)));
+    ComponentId { kind: kind.to_owned(), name: name.map(str::to_owned) }
+}
+
+const MINIMAL: &str = "
+receivers:
+  otlp:
+    protocols:
+      grpc:
+exporters:
+  otlp_grpc:
+    endpoint: backend:4317
+service:
+  pipelines:
+    traces:
+      receivers: [otlp]
+      exporters: [otlp_grpc]
+";
+
+#[test]
+fn the_least_configuration_has_the_documented_defaults() {
+    let (config, warnings) = config(MINIMAL);
+    assert_eq!(warnings, []);
+    let receiver = &config.receivers[&id("otlp")];
+    let grpc = receiver.grpc.as_ref().unwrap();
+    assert_eq!(grpc.server.listen, ListenAddress::Tcp("localhost:4317".to_owned()));
+    assert_eq!(grpc.server.max_request_bytes, 64 << 20);
+    assert_eq!(grpc.server.key_path, "receivers.otlp.protocols.grpc");
+    assert!(grpc.server.tls.is_none() && receiver.http.is_none());
+    let Exporter::Grpc(exporter) = &config.exporters[&id("otlp_grpc")] else { panic!() };
+    assert_eq!(exporter.upstream, Upstream::Tcp { host: "backend".to_owned(), port: 4317 });
+    assert_eq!(exporter.timeout, Duration::from_secs(5));
+    assert!(exporter.tls.is_some(), "TLS against the system's roots");
+    assert!(exporter.queue.as_ref().unwrap().wait_for_result);
+    assert_eq!(config.service.telemetry.metrics_level, MetricsLevel::Normal);
+    assert_eq!(config.service.telemetry.metrics_readers[0].port, 8888);
+}
+
+#[test]
+fn a_tls_block_names_its_files_and_keys() {
+    let (config, _) = config(&MINIMAL.replace(
+        "      grpc:\n",
+        "      grpc:\n        tls: {cert_file: /c, key_pem: KEY, client_ca_file: /ca, min_version: '1.3'}\n",
+    ));
+    let tls = config.receivers[&id("otlp")].grpc.as_ref().unwrap().server.tls.clone().unwrap();
+    let cert = tls.common.cert.unwrap();
+    assert_eq!(cert.source, PemSource::File("/c".into()));
+    assert_eq!(cert.key_path.as_ref(), "receivers.otlp.protocols.grpc.tls.cert_file");
+    assert!(!format!("{:?}", tls.common.key).contains("KEY"));
+    assert!(tls.client_ca.is_some());
+}
+
+#[test]
+fn later_sources_merge_maps_and_replace_the_rest_and_set_comes_last() {
+    let over = "exporters: {otlp_grpc: {timeout: 1s, headers: {a: b}}}";
+    let more = "service: {pipelines: {traces: {exporters: [otlp_grpc, debug]}}}\nexporters::debug:";
+    let (config, _) =
+        read(&[MINIMAL, over, more], &["exporters.otlp_grpc.timeout=9s"], &[]).unwrap();
+    let Exporter::Grpc(exporter) = &config.exporters[&id("otlp_grpc")] else { panic!() };
+    assert_eq!((exporter.timeout, exporter.headers.len()), (Duration::from_secs(9), 1));
+    assert_eq!(exporter.endpoint, "backend:4317");
+    let traces = config.service.pipelines.iter().find(|(p, _)| p.signal == Signal::Traces);
+    assert_eq!(traces.unwrap().1.exporters, [id("otlp_grpc"), id("debug")]);
+}
