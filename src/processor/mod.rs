@@ -69,16 +69,20 @@ impl Processors {
     ///
     /// A pattern or type is unusable, which a checked configuration never has.
     pub(crate) fn build(processors: &[&Processor]) -> Result<Self, ProcessorError> {
-        let edits: Vec<&AttributeEdit> = processors
-            .iter()
-            .filter_map(|processor| match processor {
-                Processor::Attributes(edits) => Some(edits),
-                Processor::Batch | Processor::MemoryLimiter => None,
-            })
-            .flatten()
-            .collect();
-        let edits = plan::compile(&edits)?;
-        Ok(Self { trees: Signal::ALL.map(|signal| plan::tree(signal, &edits)) })
+        let mut trees = [None, None, None, None];
+        for (signal, tree) in Signal::ALL.into_iter().zip(&mut trees) {
+            let edits: Vec<&AttributeEdit> = processors
+                .iter()
+                .filter_map(|processor| match processor {
+                    Processor::Attributes(edits) => Some(edits),
+                    Processor::Transform(by_signal) => by_signal.get(signal.index()),
+                    Processor::Batch | Processor::MemoryLimiter => None,
+                })
+                .flatten()
+                .collect();
+            *tree = plan::tree(signal, &plan::compile(&edits)?);
+        }
+        Ok(Self { trees })
     }
 
     /// Makes all edits.
