@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::cli::certs::CertsArgs;
 use crate::cli::healthcheck::HealthcheckArgs;
+use crate::cli::quickstart::QuickstartArgs;
 
 /// An mTLS-terminating gateway for OpenTelemetry (OTLP).
 #[derive(Debug, Parser)]
@@ -54,6 +55,8 @@ pub(super) enum Command {
     Components,
     /// Ask a running gateway whether it is ready; exit code 0 if so. For Docker's HEALTHCHECK.
     Healthcheck(HealthcheckArgs),
+    /// See it work in one command: certificates, a backend, the gateway and a first batch.
+    Quickstart(QuickstartArgs),
 }
 
 const LONG_ABOUT: &str = "\

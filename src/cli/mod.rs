@@ -8,6 +8,7 @@ mod certs;
 mod components;
 mod flags;
 mod healthcheck;
+mod quickstart;
 mod run;
 
 use std::error::Error;
@@ -72,6 +73,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, console: &mut Console<'_>) 
             Ok(()) => ExitStatus::Success,
             Err(error) => fail(&error, console),
         },
+        Some(Command::Quickstart(args)) => quickstart::run(args, console),
         None => run::run(&cli.source, console),
     }
 }

@@ -77,7 +77,7 @@ async fn serve(config: Config, telemetry: &Telemetry, console: &mut Console<'_>)
 }
 
 /// Reads, merges and checks the configuration.
-fn load(source: &Source) -> Result<(Config, Problems), Problems> {
+pub(super) fn load(source: &Source) -> Result<(Config, Problems), Problems> {
     let _not_yet = source;
     Err(Problems {
         errors: vec![Problem {
@@ -91,7 +91,8 @@ fn load(source: &Source) -> Result<(Config, Problems), Problems> {
     })
 }
 
-fn refuse(problems: &Problems, console: &mut Console<'_>) -> ExitStatus {
+/// Prints what is wrong with a configuration.
+pub(super) fn refuse(problems: &Problems, console: &mut Console<'_>) -> ExitStatus {
     let count = problems.errors.len();
     for problem in &problems.errors {
         let _unheard = writeln!(console.err, "error: {problem}");
