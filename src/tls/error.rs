@@ -59,7 +59,11 @@ pub(super) fn problem(
     };
     let help = help.into();
     Problem {
-        span: Span { file, line: u32::try_from(line).unwrap_or(u32::MAX), column: 0 },
+        span: Span {
+            file,
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+            column: u32::from(line > 0),
+        },
         key_path: pem.key_path.as_ref().to_owned(),
         message: message.into(),
         help: (!help.is_empty()).then_some(help),

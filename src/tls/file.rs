@@ -1,10 +1,11 @@
 //! Bounded reads of the files that TLS material comes from.
 //!
 //! Guarantees that a read ends: regular files only, at most [`MAX_BYTES`], no FIFO or device can
-//! hang it. Knows nothing of what is in a file.
+//! hang it. Says of a file that cannot be read what stands in the way and which command removes
+//! it. Knows nothing of what is in a file.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -13,43 +14,175 @@ use rustix::fs::{Mode, OFlags};
 /// Largest file read, in bytes. A bundle of 500 certificates is about 0.8 MiB.
 pub(super) const MAX_BYTES: u64 = 1 << 20;
 
-/// Why a file could not be read.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ReadError {
-    /// Neither a file nor a link to one.
-    #[error("is {0}, not a regular file")]
-    NotRegular(&'static str),
-    /// More than [`MAX_BYTES`].
-    #[error("is {0} bytes long, more than the {MAX_BYTES} that are read")]
-    TooLarge(u64),
-    /// The system refused to open or read it.
-    #[error("cannot be read: {0}")]
-    Io(#[from] io::Error),
+/// What a file holds.
+pub(crate) struct Content {
+    /// All of it.
+    pub(crate) bytes: Vec<u8>,
+    /// Permission bits.
+    pub(crate) mode: u32,
 }
+
+/// Why a file could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ReadError {
+    /// Stable reason code, such as `file_missing`.
+    pub(crate) reason: &'static str,
+    /// One clause, to follow the file's name.
+    pub(crate) message: String,
+    /// What to do; may be empty.
+    pub(crate) help: String,
+}
+
+impl std::fmt::Display for ReadError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ReadError {}
 
 /// Reads a whole file.
 ///
 /// Blocks on the file system; call it off the runtime's threads.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, ReadError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ReadError> {
+    open(path).map(|content| content.bytes)
+}
+
+/// Reads a whole file, and what protects it.
+///
+/// Blocks on the file system; call it off the runtime's threads.
+pub(crate) fn open(path: &Path) -> Result<Content, ReadError> {
     // Without NONBLOCK, opening a FIFO waits for a writer that may never come.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let descriptor = rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?;
-    let file = File::from(descriptor);
-    let metadata = file.metadata()?;
+    let file = rustix::fs::open(path, flags, Mode::empty())
+        .map(File::from)
+        .map_err(|error| unopened(path, &io::Error::from(error)))?;
+    let io = |error: io::Error| failed("file_unreadable", format!("cannot be read: {error}"), "");
+    let metadata = file.metadata().map_err(io)?;
     if !metadata.is_file() {
-        return Err(ReadError::NotRegular(kind(metadata.mode())));
+        return Err(not_regular(metadata.mode()));
     }
     if metadata.len() > MAX_BYTES {
-        return Err(ReadError::TooLarge(metadata.len()));
+        return Err(too_large());
     }
     let mut bytes = Vec::new();
     // It may grow while it is read.
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    let length = bytes.len() as u64;
-    if length > MAX_BYTES {
-        return Err(ReadError::TooLarge(length));
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(too_large());
     }
-    Ok(bytes)
+    Ok(Content { bytes, mode: metadata.mode() & 0o7777 })
+}
+
+fn failed(reason: &'static str, message: String, help: impl Into<String>) -> ReadError {
+    ReadError { reason, message, help: help.into() }
+}
+
+fn too_large() -> ReadError {
+    let message = format!("is larger than the {MAX_BYTES} bytes that are read");
+    failed("file_too_large", message, "is it the right file? Certificates and keys are small")
+}
+
+fn not_regular(mode: u32) -> ReadError {
+    let kind = kind(mode);
+    let help = if kind == "a directory" {
+        "name the file inside it; a bind mount of a file that did not exist makes a directory"
+    } else {
+        "name a regular file"
+    };
+    failed("file_not_regular", format!("is {kind}, not a regular file"), help)
+}
+
+fn unopened(path: &Path, error: &io::Error) -> ReadError {
+    match error.kind() {
+        ErrorKind::NotFound => missing(path),
+        ErrorKind::PermissionDenied => denied(path),
+        _ if rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::NXIO) => {
+            failed("file_not_regular", "is a socket, not a regular file".to_owned(), "")
+        }
+        _ => failed("file_unreadable", format!("cannot be opened: {error}"), ""),
+    }
+}
+
+fn missing(path: &Path) -> ReadError {
+    if let Ok(target) = std::fs::read_link(path) {
+        let message = format!("is a link to {}, which does not exist", target.display());
+        return failed("file_missing", message, "mend the link, or mount what it points to");
+    }
+    let gone = path.ancestors().skip(1).filter(|part| !part.as_os_str().is_empty());
+    let message = match gone.take_while(|part| !part.exists()).last() {
+        Some(folder) => format!("does not exist: there is no {}", folder.display()),
+        None => "does not exist".to_owned(),
+    };
+    let help = if path.is_absolute() {
+        "correct the path, or mount or write the file".to_owned()
+    } else {
+        let here = std::env::current_dir().unwrap_or_default();
+        format!("the path is relative to {}: write it absolute", here.display())
+    };
+    failed("file_missing", message, help)
+}
+
+fn denied(path: &Path) -> ReadError {
+    let we = Owner {
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+    };
+    match std::fs::metadata(path) {
+        Ok(metadata) => {
+            let owner = Owner { uid: metadata.uid(), gid: metadata.gid() };
+            denied_file(path, &owner, metadata.mode() & 0o7777, &we)
+        }
+        Err(_unreachable) => denied_folder(path, &we),
+    }
+}
+
+struct Owner {
+    uid: u32,
+    gid: u32,
+}
+
+fn denied_file(path: &Path, owner: &Owner, mode: u32, we: &Owner) -> ReadError {
+    let message = format!(
+        "cannot be read: it belongs to uid {} (gid {}) with mode {mode:04o}, and this process runs \
+         as uid {} (gid {})",
+        owner.uid, owner.gid, we.uid, we.gid
+    );
+    let path = path.display();
+    let help = if owner.uid == we.uid {
+        format!("`chmod u+r {path}`")
+    } else {
+        // Not `chmod a+r`: it may be a key.
+        format!(
+            "give it to that uid: `sudo chown {uid} {path}`; or run as its owner (in a container, \
+             `user: \"{owner}\"`); in Kubernetes set `fsGroup`",
+            uid = we.uid,
+            owner = owner.uid
+        )
+    };
+    failed("file_permission", message, help)
+}
+
+fn denied_folder(path: &Path, we: &Owner) -> ReadError {
+    let closed = path
+        .ancestors()
+        .skip(1)
+        .filter_map(|folder| Some((folder, std::fs::metadata(folder).ok()?)))
+        .next();
+    let Some((folder, metadata)) = closed else {
+        return failed("file_permission", "cannot be reached: permission denied".to_owned(), "");
+    };
+    let message = format!(
+        "cannot be reached: {} belongs to uid {} (gid {}) with mode {:04o}, and this process runs \
+         as uid {} (gid {})",
+        folder.display(),
+        metadata.uid(),
+        metadata.gid(),
+        metadata.mode() & 0o7777,
+        we.uid,
+        we.gid
+    );
+    failed("file_permission", message, format!("`sudo chmod a+x {}`", folder.display()))
 }
 
 fn kind(mode: u32) -> &'static str {
@@ -60,5 +193,56 @@ fn kind(mode: u32) -> &'static str {
         rustix::fs::FileType::CharacterDevice => "a character device",
         rustix::fs::FileType::BlockDevice => "a block device",
         _ => "a special file",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Scenario: a 0600 key made by root, mounted into a container that runs as 65532.
+    /// Guarantees: both uids, the mode and the command that mends it.
+    #[test]
+    fn a_key_of_another_uid_names_both_uids_the_mode_and_the_command() {
+        let error = denied_file(
+            Path::new("/certs/tls.key"),
+            &Owner { uid: 0, gid: 0 },
+            0o600,
+            &Owner { uid: 65532, gid: 65532 },
+        );
+        assert_eq!(error.reason, "file_permission");
+        assert_eq!(
+            error.message,
+            "cannot be read: it belongs to uid 0 (gid 0) with mode 0600, and this process runs as \
+             uid 65532 (gid 65532)"
+        );
+        assert!(error.help.contains("`sudo chown 65532 /certs/tls.key`"), "{}", error.help);
+    }
+
+    #[test]
+    fn what_is_not_a_file_of_bounded_size_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name| dir.path().join(name);
+        let why = |name| read(&path(name)).map(|_content| ()).unwrap_err();
+
+        assert_eq!(why("none").message, "does not exist");
+        assert!(why("no/such/file").message.ends_with("/no"), "{}", why("no/such/file").message);
+        std::os::unix::fs::symlink("nowhere", path("link")).unwrap();
+        assert_eq!(why("link").message, "is a link to nowhere, which does not exist");
+        std::fs::create_dir(path("folder")).unwrap();
+        assert_eq!(why("folder").message, "is a directory, not a regular file");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            path("fifo"),
+            rustix::fs::FileType::Fifo,
+            Mode::RUSR | Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        assert_eq!(why("fifo").message, "is a FIFO, not a regular file");
+        std::fs::write(path("large"), vec![b' '; (MAX_BYTES + 1) as usize]).unwrap();
+        assert_eq!(why("large").reason, "file_too_large");
+        std::fs::write(path("fits"), vec![b' '; MAX_BYTES as usize]).unwrap();
+        assert!(read(&path("fits")).is_ok());
     }
 }

@@ -4,18 +4,24 @@
 //! [`store::Store`] publishes it to the handshakes through one pointer. Only this folder and
 //! `acceptor` name the TLS library. Knows nothing of HTTP or OTLP.
 
+mod anchors;
 pub(crate) mod client;
 mod error;
 mod file;
 pub(crate) mod inspect;
-mod own;
+mod material;
+pub(crate) mod own;
+pub(crate) mod pem;
 mod profile;
+pub(crate) mod recorded;
 mod refusal;
 pub(crate) mod reload;
 pub(crate) mod server;
 pub(crate) mod store;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod time;
+mod verifier;
 
 pub(crate) use client::{ClientSnapshot, Connector, UpstreamTlsError};
 pub(crate) use error::{CredentialsError, Loaded};

@@ -1,6 +1,16 @@
 //! Why a TLS connection to an upstream failed, in words its owner can act on.
 
+use std::error::Error as _;
 use std::fmt;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+
+use rustls::{AlertDescription, Error, PeerIncompatible};
+
+use crate::tls::client::OwnIdentity;
+use crate::tls::inspect::shown;
+use crate::tls::recorded::is_tls;
+use crate::tls::verifier::Fault;
 
 /// A failed handshake with an upstream. Cheap to clone; the text names wanted name, presented
 /// names, issuer and what to do.
@@ -29,3 +39,265 @@ impl fmt::Display for UpstreamTlsError {
 }
 
 impl std::error::Error for UpstreamTlsError {}
+
+/// One handshake with an upstream, for explaining how it went.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    upstream: String,
+    own: Option<Arc<OwnIdentity>>,
+    /// Whether the upstream asked for a certificate of ours.
+    pub(super) asked: bool,
+}
+
+impl Attempt {
+    pub(super) fn new(upstream: &str, own: Option<Arc<OwnIdentity>>) -> Self {
+        Self { upstream: upstream.to_owned(), own, asked: false }
+    }
+
+    fn error(
+        &self,
+        reason: &'static str,
+        message: impl fmt::Display,
+        help: impl Into<String>,
+    ) -> UpstreamTlsError {
+        let message = format!("TLS to {}: {message}", self.upstream);
+        UpstreamTlsError { reason, message, help: help.into() }
+    }
+
+    pub(super) fn bad_name(&self, wanted: &str, why: &str) -> UpstreamTlsError {
+        let message = format!("cannot verify the name {}: it is {why}", shown(wanted));
+        let help = "set `tls.server_name_override` to the name in the upstream's certificate";
+        self.error("upstream_bad_name", message, help)
+    }
+
+    pub(super) fn timed_out(&self) -> UpstreamTlsError {
+        let message = "the upstream did not finish the handshake in time";
+        let help = "is it overloaded, or a port that waits for plaintext?";
+        self.error("upstream_handshake_timeout", message, help)
+    }
+
+    pub(super) fn no_alpn(&self) -> UpstreamTlsError {
+        let message = "the upstream did not agree on HTTP/2 (ALPN h2), which gRPC needs";
+        let help = "enable HTTP/2 there (a proxy in front may have it off), or use the otlp_http \
+                    exporter";
+        self.error("upstream_no_alpn", message, help)
+    }
+
+    /// For a handshake that ended in an error; `first` are the first bytes of the upstream.
+    pub(super) fn failed(
+        &self,
+        error: &io::Error,
+        fault: Option<&Fault>,
+        first: &[u8],
+    ) -> UpstreamTlsError {
+        if let Some(fault) = fault {
+            let leaf = fault.leaf.as_deref();
+            let who = leaf.map_or("a certificate".to_owned(), |leaf| leaf.summary());
+            let message = format!("the upstream presented {who}: {}", fault.why);
+            return self.error(fault.reason, message, fault.help.clone());
+        }
+        if first.first().is_some_and(|byte| !is_tls(*byte)) {
+            return self.plaintext(first);
+        }
+        match tls_error(error) {
+            Some(Error::AlertReceived(alert)) => self.alert(*alert),
+            Some(Error::PeerIncompatible(why)) => self.incompatible(why),
+            Some(other) => self.error(
+                "upstream_tls",
+                format!("the handshake failed: {other}"),
+                "is there really a TLS server, and nothing in between that changes bytes?",
+            ),
+            None => self.broken(error),
+        }
+    }
+
+    fn broken(&self, error: &io::Error) -> UpstreamTlsError {
+        let gone = matches!(
+            error.kind(),
+            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+        );
+        if self.asked && gone {
+            return self.probably_refused("closed the connection when it had our answer");
+        }
+        if gone {
+            return self.error(
+                "upstream_closed_during_handshake",
+                "the upstream closed the connection during the handshake",
+                "does it speak TLS on this port, and allow connections from here?",
+            );
+        }
+        self.error("upstream_tls", format!("the handshake failed: {error}"), "")
+    }
+
+    /// For a read error after the handshake.
+    pub(super) fn alerted(&self, error: &io::Error) -> Option<UpstreamTlsError> {
+        match tls_error(error) {
+            Some(Error::AlertReceived(alert)) => Some(self.alert(*alert)),
+            _ => None,
+        }
+    }
+
+    /// For an upstream that ends the connection before its first byte. A refusal, if it asked who
+    /// we are: some send no alert.
+    pub(super) fn closed_unheard(&self) -> Option<UpstreamTlsError> {
+        self.asked.then(|| self.probably_refused("closed the connection right after the handshake"))
+    }
+
+    fn probably_refused(&self, what: &str) -> UpstreamTlsError {
+        match &self.own {
+            Some(own) => {
+                let message = format!(
+                    "the upstream {what}: it probably refused our certificate {} from {}",
+                    own.leaf.summary(),
+                    own.place
+                );
+                self.error("upstream_rejected_our_certificate", message, self.trust_us(own))
+            }
+            None => self.demanded(what),
+        }
+    }
+
+    fn demanded(&self, what: &str) -> UpstreamTlsError {
+        let message =
+            format!("the upstream {what}: it demands a client certificate, and none is configured");
+        let help = "set `tls.cert_file` and `tls.key_file` of the exporter";
+        self.error("upstream_demands_certificate", message, help)
+    }
+
+    fn trust_us(&self, own: &OwnIdentity) -> String {
+        format!(
+            "the upstream must trust our issuer {} (its client CA), and the certificate must be in \
+             force and allow clientAuth",
+            crate::tls::inspect::named(&own.leaf.identity.issuer)
+        )
+    }
+
+    fn alert(&self, alert: AlertDescription) -> UpstreamTlsError {
+        use AlertDescription as A;
+
+        let says = words(alert);
+        match alert {
+            A::CertificateRequired | A::NoCertificate => self.demanded(says),
+            A::HandshakeFailure if self.asked && self.own.is_none() => self.demanded(says),
+            A::NoApplicationProtocol => self.no_alpn(),
+            A::ProtocolVersion => self.error(
+                "upstream_tls_version",
+                format!("the upstream {says}"),
+                "it speaks neither TLS 1.2 nor 1.3, or `min_version` / `max_version` leave nothing \
+                 in common",
+            ),
+            A::UnrecognisedName => self.error(
+                "upstream_unknown_name",
+                format!("the upstream {says}"),
+                "set `tls.server_name_override` to a name that it serves",
+            ),
+            A::HandshakeFailure | A::InsufficientSecurity if !self.asked => self.error(
+                "upstream_no_common_cipher",
+                format!("the upstream {says}"),
+                "nothing in common: check `cipher_suites`, `curve_preferences` and the upstream's \
+                 own; RSA key exchange and CBC suites are not supported here",
+            ),
+            _ => match &self.own {
+                Some(own) if is_about_certificate(alert) || self.asked => {
+                    let message = format!(
+                        "the upstream {says}: it refused our certificate {} from {}",
+                        own.leaf.summary(),
+                        own.place
+                    );
+                    self.error("upstream_rejected_our_certificate", message, self.trust_us(own))
+                }
+                None if self.asked && is_about_certificate(alert) => self.demanded(says),
+                _ => self.error("upstream_alert", format!("the upstream {says}"), "see its log"),
+            },
+        }
+    }
+
+    fn incompatible(&self, why: &PeerIncompatible) -> UpstreamTlsError {
+        use PeerIncompatible as P;
+
+        match why {
+            P::ServerDoesNotSupportTls12Or13 | P::ServerTlsVersionIsDisabledByOurConfig => self
+                .error(
+                    "upstream_tls_version",
+                    "the upstream speaks a TLS version that is not allowed here",
+                    "TLS 1.0 and 1.1 are not supported; for 1.2 look at `min_version`",
+                ),
+            other => self.error(
+                "upstream_no_common_cipher",
+                format!("the upstream and this exporter have no algorithm in common ({other:?})"),
+                "check `cipher_suites`, `curve_preferences` and the kind of key that each side has",
+            ),
+        }
+    }
+
+    fn plaintext(&self, first: &[u8]) -> UpstreamTlsError {
+        let text = String::from_utf8_lossy(first);
+        let what = if text.starts_with("HTTP/") {
+            let line = shown(text.lines().next().unwrap_or_default());
+            format!("plaintext HTTP/1.1 ({line})")
+        } else if matches!(first, [0, 0, _, 4, ..] | [0, 0, _, 7, ..]) {
+            "plaintext HTTP/2".to_owned()
+        } else if text.starts_with("SSH-") {
+            "SSH".to_owned()
+        } else {
+            "something that is not TLS".to_owned()
+        };
+        self.error(
+            "upstream_plaintext",
+            format!("the upstream answered with {what}"),
+            "the port speaks no TLS: use its TLS port, or `tls: { insecure: true }` (http:// for \
+             otlp_http) if plaintext is meant",
+        )
+    }
+}
+
+fn is_about_certificate(alert: AlertDescription) -> bool {
+    use AlertDescription as A;
+
+    matches!(
+        alert,
+        A::BadCertificate
+            | A::UnsupportedCertificate
+            | A::CertificateRevoked
+            | A::CertificateExpired
+            | A::CertificateUnknown
+            | A::UnknownCA
+            | A::AccessDenied
+            | A::DecryptError
+    )
+}
+
+/// What an alert says, to follow its sender.
+pub(crate) fn words(alert: AlertDescription) -> &'static str {
+    use AlertDescription as A;
+
+    match alert {
+        A::AccessDenied => "denied access (alert access_denied)",
+        A::BadCertificate => "says the certificate is bad (alert bad_certificate)",
+        A::CertificateExpired => "says the certificate is out of date (alert certificate_expired)",
+        A::CertificateRequired => "says a certificate is required (alert certificate_required)",
+        A::CertificateRevoked => "says the certificate is revoked (alert certificate_revoked)",
+        A::CertificateUnknown => {
+            "says there is something wrong with the certificate (alert certificate_unknown)"
+        }
+        A::DecryptError => "says a signature does not verify (alert decrypt_error)",
+        A::HandshakeFailure => "found nothing in common (alert handshake_failure)",
+        A::InsufficientSecurity => "wants stronger algorithms (alert insufficient_security)",
+        A::InternalError => "failed inside (alert internal_error)",
+        A::NoApplicationProtocol => "shares no protocol (alert no_application_protocol)",
+        A::ProtocolVersion => "shares no TLS version (alert protocol_version)",
+        A::UnknownCA => "does not know the CA (alert unknown_ca)",
+        A::UnrecognisedName => "does not serve that name (alert unrecognized_name)",
+        A::UnsupportedCertificate => {
+            "says the certificate is not for this use (alert unsupported_certificate)"
+        }
+        A::UserCanceled => "gave up (alert user_canceled)",
+        _ => "ended the handshake with an alert",
+    }
+}
+
+/// The TLS library's error inside an I/O error.
+pub(crate) fn tls_error(error: &io::Error) -> Option<&Error> {
+    let inner = error.get_ref()?;
+    inner.downcast_ref::<Error>().or_else(|| inner.source()?.downcast_ref::<Error>())
+}

@@ -2,20 +2,27 @@
 
 mod connector;
 mod explain;
+mod identity;
+mod name;
+mod stream;
 
 use std::sync::Arc;
 
-use rustls::client::ResolvesClientCert;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
+use rustls::ClientConfig;
+use rustls::client::Resumption;
 
 use crate::config::sections::ClientTls;
-use crate::tls::error::{CredentialsError, Loaded, next_generation, problem};
+use crate::config::{Problem, Span};
+use crate::tls::anchors::{self, Anchors};
+use crate::tls::error::{CredentialsError, Loaded, next_generation};
+use crate::tls::inspect::Purpose;
+use crate::tls::verifier::{NoVerifier, ServerVerifier};
 use crate::tls::{own, profile};
 
-pub(crate) use connector::{Connected, Connector, Diagnosis, UpstreamStream};
+pub(crate) use connector::{Connected, Connector};
 pub(crate) use explain::UpstreamTlsError;
+pub(crate) use identity::OwnIdentity;
+pub(crate) use stream::{Diagnosis, UpstreamStream};
 
 /// Everything that one exporter's handshakes decide with. Immutable.
 #[derive(Debug)]
@@ -24,6 +31,10 @@ pub(crate) struct ClientSnapshot {
     pub(crate) generation: u64,
     pub(crate) config: Arc<ClientConfig>,
     pub(crate) server_name_override: Option<String>,
+    /// What we show when asked; `None` when nothing is configured.
+    pub(crate) own: Option<Arc<OwnIdentity>>,
+    /// Whether the upstream must agree on HTTP/2.
+    pub(super) needs_h2: bool,
 }
 
 /// Reads and vets every file of the block. `alpn` is what the exporter speaks, best first; with
@@ -36,39 +47,85 @@ pub(crate) fn load(
     alpn: &'static [&'static [u8]],
 ) -> Result<Loaded<ClientSnapshot>, CredentialsError> {
     let provider = profile::provider(&tls.common);
-    let mut roots = RootCertStore::empty();
-    if let Some(ca) = &tls.common.ca {
-        for der in CertificateDer::pem_slice_iter(&own::read(ca)?) {
-            let der = der.map_err(|error| problem(ca, 0, "ca_bad_entry", error.to_string(), ""))?;
-            roots
-                .add(der)
-                .map_err(|error| problem(ca, 0, "ca_bad_entry", error.to_string(), ""))?;
-        }
-    } else {
-        let found = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(found.certs);
-    }
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(profile::versions(&tls.common))
-        .map_err(|_unusable| CredentialsError { problems: vec![] })?
-        .with_root_certificates(roots);
-    let mut config = match (&tls.common.cert, &tls.common.key) {
+    let mut warnings = Vec::new();
+    let mut problems = Vec::new();
+    let anchors = trusted(tls, &mut warnings).map_err(|bad| problems.extend(bad));
+    let own = match (&tls.common.cert, &tls.common.key) {
         (Some(cert), Some(key)) => {
-            let own = own::load(cert, key, &provider)
-                .map_err(|problems| CredentialsError { problems })?;
-            builder.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(
-                Arc::unwrap_or_clone(own),
-            )))
+            own::load(cert, key, &Purpose::ClientAuth, &provider, &mut warnings)
+                .map(Some)
+                .map_err(|bad| problems.extend(bad))
         }
-        _ => builder.with_no_client_auth(),
+        _ => Ok(None),
     };
+    let name = tls
+        .server_name_override
+        .as_deref()
+        .map(|text| name::host_of(text).map_err(|why| bad_override(text, &why)));
+    let name = name.transpose().map_err(|bad| problems.push(bad));
+    let (Ok(anchors), Ok(own), Ok(name)) = (anchors, own, name) else {
+        return Err(CredentialsError { problems });
+    };
+    let algorithms = provider.signature_verification_algorithms;
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(profile::versions(&tls.common))
+        .map_err(|error| unusable_profile(&error))?
+        .dangerous();
+    let builder = match anchors {
+        Some(anchors) => builder
+            .with_custom_certificate_verifier(Arc::new(ServerVerifier::new(anchors, algorithms))),
+        None => builder.with_custom_certificate_verifier(Arc::new(NoVerifier(algorithms))),
+    };
+    let own = own.map(|own| Arc::new(OwnIdentity::from(own)));
+    let resolver = identity::Resolver(own.clone());
+    let mut config = builder.with_client_cert_resolver(Arc::new(resolver));
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    // Upstream connections are few and long: resumption saves nothing and would let a session
+    // outlive the certificate it was made with.
+    config.resumption = Resumption::disabled();
     Ok(Loaded {
         snapshot: ClientSnapshot {
             generation: next_generation(),
             config: Arc::new(config),
-            server_name_override: tls.server_name_override.clone(),
+            server_name_override: name,
+            own,
+            needs_h2: alpn == [b"h2".as_slice()],
         },
-        warnings: Vec::new(),
+        warnings,
     })
 }
+
+/// `None` when nothing is to be verified.
+fn trusted(tls: &ClientTls, warnings: &mut Vec<Problem>) -> Result<Option<Anchors>, Vec<Problem>> {
+    let with_system = tls.common.include_system_ca_certs_pool;
+    let anchors = match &tls.common.ca {
+        Some(ca) => anchors::load(ca, with_system, &Purpose::ServerAuth, warnings).map(Some),
+        None if tls.insecure_skip_verify => Ok(None),
+        None => anchors::system("tls").map(Some).map_err(|bad| vec![bad]),
+    };
+    if !tls.insecure_skip_verify {
+        return anchors;
+    }
+    // The bundle was still read: a file that is named must be there.
+    anchors.map(|_unused| None)
+}
+
+fn unkeyed(reason: &'static str, message: String, help: Option<String>) -> Problem {
+    Problem { span: Span::default(), key_path: String::new(), message, help, reason }
+}
+
+fn bad_override(text: &str, why: &str) -> Problem {
+    let text = crate::tls::inspect::shown(text);
+    unkeyed(
+        "upstream_bad_name",
+        format!("`server_name_override: {text}` is not a host name: {why}"),
+        Some("write the name alone, such as `otel.example.com`".to_owned()),
+    )
+}
+
+fn unusable_profile(error: &rustls::Error) -> CredentialsError {
+    unkeyed("tls_profile", format!("the TLS settings do not fit together: {error}"), None).into()
+}
+
+#[cfg(test)]
+mod tests;

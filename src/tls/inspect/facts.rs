@@ -41,6 +41,8 @@ pub(crate) struct CertificateFacts {
     pub(crate) purposes: Option<Vec<Purpose>>,
     /// Whether there is a nameConstraints extension.
     pub(crate) name_constraints: bool,
+    /// Whether that one constrains URIs, such as SPIFFE ids.
+    pub(crate) uri_constraints: bool,
     /// Object identifiers of critical extensions that path validation does not know.
     pub(crate) unknown_critical: Vec<String>,
     /// Whether the serial number is negative, which Go refuses.
@@ -108,6 +110,23 @@ impl std::fmt::Display for KeyFacts {
 }
 
 impl KeyFacts {
+    /// From object identifiers: the algorithm's, and the curve's for an elliptic one. The size of
+    /// an RSA key stays 0.
+    pub(crate) fn of_algorithm(algorithm: &str, curve_oid: Option<&str>) -> Self {
+        match algorithm {
+            "1.2.840.113549.1.1.1" => Self { kind: KeyKind::Rsa, bits: 0 },
+            "1.2.840.10045.2.1" => {
+                let name = curve_oid.map_or_else(|| "with explicit parameters".to_owned(), curve);
+                Self { kind: KeyKind::Ec(name), bits: 0 }
+            }
+            "1.3.101.112" => Self { kind: KeyKind::Ed25519, bits: 256 },
+            "1.3.101.113" => Self { kind: KeyKind::Other("Ed448".to_owned()), bits: 448 },
+            "1.2.840.113549.1.1.10" => Self { kind: KeyKind::Other("RSA-PSS".to_owned()), bits: 0 },
+            "1.2.840.10040.4.1" => Self { kind: KeyKind::Other("DSA".to_owned()), bits: 0 },
+            other => Self { kind: KeyKind::Other(names::shown(other)), bits: 0 },
+        }
+    }
+
     /// Whether TLS here can verify a signature of this key: RSA from 2048 to 8192 bits, the three
     /// NIST curves, Ed25519.
     pub(crate) fn is_supported(&self) -> bool {
@@ -188,6 +207,7 @@ pub(crate) fn describe(der: &[u8]) -> Option<CertificateFacts> {
         key_usage: None,
         purposes: None,
         name_constraints: false,
+        uri_constraints: false,
         unknown_critical: Vec::new(),
         negative_serial: tbs.raw_serial().first().is_some_and(|byte| byte & 0x80 != 0),
         damaged_extension: None,
@@ -222,7 +242,15 @@ impl CertificateFacts {
                     self.take_name(name);
                 }
             }
-            ParsedExtension::NameConstraints(_) => self.name_constraints = true,
+            ParsedExtension::NameConstraints(constraints) => {
+                self.name_constraints = true;
+                self.uri_constraints =
+                    [&constraints.permitted_subtrees, &constraints.excluded_subtrees]
+                        .into_iter()
+                        .flatten()
+                        .flatten()
+                        .any(|subtree| matches!(subtree.base, GeneralName::URI(_)));
+            }
             ParsedExtension::CertificatePolicies(_) => {}
             ParsedExtension::ParseError { .. } => {
                 self.damaged_extension = Some(extension.oid.to_id_string());
@@ -264,31 +292,21 @@ fn identity(tbs: &TbsCertificate<'_>, der: &[u8]) -> Identity {
 
 fn key(spki: &SubjectPublicKeyInfo<'_>) -> KeyFacts {
     let algorithm = spki.algorithm.algorithm.to_id_string();
-    match algorithm.as_str() {
-        "1.2.840.113549.1.1.1" => KeyFacts { kind: KeyKind::Rsa, bits: rsa_bits(spki) },
-        "1.2.840.10045.2.1" => {
-            let curve = spki
-                .algorithm
-                .parameters
-                .as_ref()
-                .and_then(|parameters| parameters.as_oid().ok())
-                .map_or_else(
-                    || "with explicit parameters".to_owned(),
-                    |oid| curve(&oid.to_id_string()),
-                );
-            KeyFacts { kind: KeyKind::Ec(curve), bits: 0 }
-        }
-        "1.3.101.112" => KeyFacts { kind: KeyKind::Ed25519, bits: 256 },
-        "1.3.101.113" => KeyFacts { kind: KeyKind::Other("Ed448".to_owned()), bits: 448 },
-        "1.2.840.113549.1.1.10" => KeyFacts { kind: KeyKind::Other("RSA-PSS".to_owned()), bits: 0 },
-        "1.2.840.10040.4.1" => KeyFacts { kind: KeyKind::Other("DSA".to_owned()), bits: 0 },
-        _ => KeyFacts { kind: KeyKind::Other(algorithm), bits: 0 },
+    let curve = spki.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
+    let mut facts =
+        KeyFacts::of_algorithm(&algorithm, curve.map(|oid| oid.to_id_string()).as_deref());
+    if facts.kind == KeyKind::Rsa {
+        facts.bits = match spki.parsed() {
+            Ok(PublicKey::RSA(key)) => bit_length(key.modulus),
+            _ => 0,
+        };
     }
+    facts
 }
 
-fn rsa_bits(spki: &SubjectPublicKeyInfo<'_>) -> usize {
-    let Ok(PublicKey::RSA(key)) = spki.parsed() else { return 0 };
-    let mut digits = key.modulus.iter().skip_while(|byte| **byte == 0);
+/// The length of a positive big-endian number.
+pub(crate) fn bit_length(number: &[u8]) -> usize {
+    let mut digits = number.iter().skip_while(|byte| **byte == 0);
     digits.next().map_or(0, |first| 8 - first.leading_zeros() as usize + 8 * digits.count())
 }
 

@@ -7,5 +7,7 @@
 mod facts;
 mod names;
 
-pub(crate) use facts::{CertificateFacts, KeyFacts, KeyKind, Purpose, describe};
+pub(crate) use facts::{
+    CertificateFacts, KeyFacts, KeyKind, Purpose, bit_length, describe, named, sha256_hex,
+};
 pub(crate) use names::{date, shown};

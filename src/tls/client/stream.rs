@@ -1,0 +1,114 @@
+//! The encrypted stream to an upstream, which notices why it broke.
+
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::client::TlsStream;
+
+use crate::tls::client::UpstreamTlsError;
+use crate::tls::client::explain::Attempt;
+use crate::tls::recorded::Recorded;
+
+/// Why a connection that had been set up broke, once it is known. With TLS 1.3 an upstream judges
+/// our certificate after our handshake is over: the refusal surfaces as a failed read, or as the
+/// end of the stream before the first byte. Clones share the answer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Diagnosis(Arc<OnceLock<UpstreamTlsError>>);
+
+impl Diagnosis {
+    /// The reason, if TLS was it.
+    pub(crate) fn get(&self) -> Option<UpstreamTlsError> {
+        self.0.get().cloned()
+    }
+}
+
+/// The encrypted stream. Watches its own first reads for a refusal of our certificate.
+#[derive(Debug)]
+pub(crate) struct UpstreamStream<S> {
+    stream: TlsStream<Recorded<S>>,
+    diagnosis: Diagnosis,
+    attempt: Box<Attempt>,
+    /// Whether the upstream has said anything yet.
+    heard: bool,
+}
+
+impl<S> UpstreamStream<S> {
+    pub(super) fn new(stream: TlsStream<Recorded<S>>, attempt: Attempt) -> Self {
+        let (diagnosis, attempt) = (Diagnosis::default(), Box::new(attempt));
+        Self { stream, diagnosis, attempt, heard: false }
+    }
+
+    pub(super) fn diagnosis(&self) -> Diagnosis {
+        self.diagnosis.clone()
+    }
+
+    fn learn(&self, found: Option<UpstreamTlsError>) {
+        if let Some(found) = found {
+            // The first reason is the reason.
+            let _known = self.diagnosis.0.set(found);
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for UpstreamStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        match &polled {
+            Poll::Ready(Ok(())) if buffer.filled().len() > before => self.heard = true,
+            Poll::Ready(Ok(())) if !self.heard && buffer.remaining() > 0 => {
+                self.learn(self.attempt.closed_unheard());
+            }
+            Poll::Ready(Err(error)) if !self.heard && is_gone(error) => {
+                self.learn(self.attempt.closed_unheard());
+            }
+            Poll::Ready(Err(error)) => self.learn(self.attempt.alerted(error)),
+            _ => {}
+        }
+        polled
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted
+    )
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for UpstreamStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,86 @@
+use super::*;
+
+const ONE: &str = "-----BEGIN CERTIFICATE-----\nAQIDBA==\n-----END CERTIFICATE-----\n";
+
+fn reason(bytes: &[u8]) -> &'static str {
+    parse(bytes).unwrap_err().reason
+}
+
+#[test]
+fn blocks_come_with_label_line_and_bytes() {
+    let blocks = parse(format!("Subject: CN=a\n{ONE}\n{ONE}").as_bytes()).unwrap();
+    assert_eq!(blocks.len(), 2);
+    assert_eq!(blocks[0], Block { label: Label::Certificate, line: 2, der: vec![1, 2, 3, 4] });
+    assert_eq!(blocks[1].line, 6);
+}
+
+#[test]
+fn marks_line_ends_indentation_and_lost_padding_do_no_harm() {
+    let marked = [b"\xef\xbb\xbf", ONE.as_bytes()].concat();
+    let windows = ONE.replace('\n', "\r\n");
+    let indented = ONE.replace('\n', "\n    ");
+    let unpadded = ONE.replace("==", "");
+    for text in [marked.as_slice(), windows.as_bytes(), indented.as_bytes(), unpadded.as_bytes()] {
+        assert_eq!(parse(text).unwrap()[0].der, [1, 2, 3, 4]);
+    }
+}
+
+#[test]
+fn every_begin_is_a_block_or_a_fault() {
+    let glued = ONE.trim_end().to_owned() + ONE;
+    assert_eq!(reason(glued.as_bytes()), "pem_glued");
+    assert_eq!(parse(glued.as_bytes()).unwrap_err().line, 3);
+    assert_eq!(reason(ONE.replace('\n', "").as_bytes()), "pem_glued");
+    assert_eq!(reason(&ONE.as_bytes()[..40]), "pem_truncated");
+    assert_eq!(reason(format!("{}\n{ONE}", &ONE[..36]).as_bytes()), "pem_truncated");
+    assert_eq!(reason(ONE.replace("AQID", "AQ*D").as_bytes()), "pem_damaged");
+    assert_eq!(reason(ONE.replace("AQIDBA==", "AQIDB").as_bytes()), "pem_damaged");
+    assert_eq!(reason(ONE.replace("AQIDBA==", "").as_bytes()), "pem_damaged");
+    assert_eq!(reason(ONE.replace("END CERT", "END X509 CERT").as_bytes()), "pem_truncated");
+}
+
+#[test]
+fn what_is_there_instead_is_named() {
+    use base64::prelude::BASE64_STANDARD;
+
+    assert_eq!(reason(b""), "pem_empty");
+    assert_eq!(reason(b" \n\n"), "pem_empty");
+    assert_eq!(reason(b"hello"), "pem_none");
+    assert_eq!(reason(BASE64_STANDARD.encode(ONE).as_bytes()), "pem_base64");
+    let utf16: Vec<u8> = ONE.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(reason(&[b"\xff\xfe", utf16.as_slice()].concat()), "pem_utf16");
+    assert_eq!(reason(&utf16), "pem_utf16");
+    let pki = crate::tls::testing::TestPki::new();
+    let fault = parse(pki.server.certificate.der()).unwrap_err();
+    assert_eq!(fault.message, "is a certificate in DER form, not PEM");
+    let fault = parse(pki.server.key.serialized_der()).unwrap_err();
+    assert_eq!(fault.message, "is a private key in DER form, not PEM");
+    let bare = BASE64_STANDARD.encode(pki.server.certificate.der());
+    assert_eq!(reason(bare.as_bytes()), "pem_no_markers");
+}
+
+#[test]
+fn encrypted_keys_are_told_apart() {
+    let text = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n\
+                AQIDBA==\n-----END RSA PRIVATE KEY-----\n";
+    let blocks = parse(text.as_bytes()).unwrap();
+    assert_eq!(blocks[0].label, Label::EncryptedKey("RSA PRIVATE KEY"));
+    let plain = text.replace("Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n", "");
+    assert_eq!(parse(plain.as_bytes()).unwrap()[0].label.to_string(), "RSA PRIVATE KEY");
+}
+
+#[test]
+fn a_block_never_shows_its_bytes() {
+    let text = ONE.replace("CERTIFICATE", "PRIVATE KEY");
+    let shown = format!("{:?}", parse(text.as_bytes()).unwrap());
+    assert!(!shown.contains("[1, 2") && !shown.contains("AQID"), "{shown}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes: Vec<u8>, cut in 0_usize..80) {
+        let _ = parse(&bytes);
+        let text = [&ONE.as_bytes()[..cut.min(ONE.len())], &bytes, ONE.as_bytes()].concat();
+        let _ = parse(&text);
+    }
+}

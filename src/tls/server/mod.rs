@@ -1,0 +1,120 @@
+//! The listener's side: one `tls` block of a receiver, loaded.
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::server::NoServerSessionStorage;
+use rustls::sign::SingleCertAndKey;
+
+use crate::config::sections::ServerTls;
+use crate::config::{Problem, Span};
+use crate::tls::error::{CredentialsError, Loaded, next_generation, problem};
+use crate::tls::inspect::Purpose;
+use crate::tls::verifier::ClientVerifier;
+use crate::tls::{anchors, own, profile};
+
+/// Everything that one listener's handshakes decide with. Immutable; a connection reads it once.
+#[derive(Debug)]
+pub(crate) struct ServerSnapshot {
+    /// Numbered within this process; a later load has a higher number.
+    pub(crate) generation: u64,
+    /// Whether client certificates are demanded.
+    pub(crate) demands_certificates: bool,
+    pub(crate) config: Arc<ServerConfig>,
+    /// For messages.
+    pub(crate) about: About,
+}
+
+/// What refusals tell about this listener.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct About {
+    /// The issuer of our own certificate.
+    pub(crate) own_issuer: String,
+    /// Its subject, issuer, serial and fingerprint.
+    pub(crate) own_summary: String,
+    /// The client CAs, such as `1 CA: CN=a`.
+    pub(crate) client_cas: String,
+    /// The file that names them.
+    pub(crate) client_ca_place: String,
+}
+
+/// Reads and vets every file of the block. Blocks on the file system.
+///
+/// # Errors
+/// Everything that is wrong with the material, each with config key, file and mend.
+pub(crate) fn load(tls: &ServerTls) -> Result<Loaded<ServerSnapshot>, CredentialsError> {
+    let provider = profile::provider(&tls.common);
+    let (Some(cert), Some(key)) = (&tls.common.cert, &tls.common.key) else {
+        return Err(incomplete().into());
+    };
+    let mut warnings = Vec::new();
+    let mut problems = Vec::new();
+    let own = own::load(cert, key, &Purpose::ServerAuth, &provider, &mut warnings)
+        .map_err(|bad| problems.extend(bad));
+    let with_system = tls.common.include_system_ca_certs_pool;
+    let anchors = tls
+        .client_ca
+        .as_ref()
+        .map(|ca| anchors::load(ca, with_system, &Purpose::ClientAuth, &mut warnings))
+        .transpose()
+        .map_err(|bad| problems.extend(bad));
+    if let Some(ca) = &tls.common.ca {
+        // Without effect on a listener, but a file that is named must be there, as the Collector
+        // has it.
+        problems.extend(crate::tls::material::load(ca, "ca_no_pem").err());
+    }
+    let (Ok(own), Ok(anchors)) = (own, anchors) else {
+        return Err(CredentialsError { problems });
+    };
+    if !problems.is_empty() {
+        return Err(CredentialsError { problems });
+    }
+    let mut about = About {
+        own_issuer: own.leaf.identity.issuer.clone(),
+        own_summary: own.leaf.summary(),
+        ..About::default()
+    };
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(profile::versions(&tls.common))
+        .map_err(|error| problem(cert, 0, "tls_profile", error.to_string(), ""))?;
+    let demands_certificates = anchors.is_some();
+    let builder = match anchors {
+        None => builder.with_no_client_auth(),
+        Some(anchors) => {
+            let algorithms = provider.signature_verification_algorithms;
+            let verifier = ClientVerifier::new(anchors, algorithms, tls.strict_x509);
+            (about.client_cas, about.client_ca_place) = verifier.trusted();
+            builder.with_client_cert_verifier(Arc::new(verifier))
+        }
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(own.certified)));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    // A resumed session never sees the verifier: whoever was let in once would stay in, past the
+    // end of the certificate and of the trust in its CA.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    // Early data can be replayed.
+    config.max_early_data_size = 0;
+    Ok(Loaded {
+        snapshot: ServerSnapshot {
+            generation: next_generation(),
+            demands_certificates,
+            config: Arc::new(config),
+            about,
+        },
+        warnings,
+    })
+}
+
+fn incomplete() -> Problem {
+    Problem {
+        span: Span::default(),
+        key_path: String::new(),
+        message: "a listener's `tls` block has no certificate or no key".to_owned(),
+        help: Some("set `cert_file` and `key_file`".to_owned()),
+        reason: "tls_incomplete",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! Verifies senders.
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls_pki_types::{CertificateDer, UnixTime};
+
+use crate::tls::anchors::Anchors;
+use crate::tls::verifier::judge::{Judge, Side, warn_once};
+use crate::tls::verifier::{note, signature};
+
+/// Demands a certificate of every sender.
+#[derive(Debug)]
+pub(in crate::tls) struct ClientVerifier(Judge);
+
+impl ClientVerifier {
+    pub(in crate::tls) fn new(
+        anchors: Anchors,
+        algorithms: WebPkiSupportedAlgorithms,
+        strict: bool,
+    ) -> Self {
+        Self(Judge { side: Side::Sender, anchors, algorithms, strict })
+    }
+
+    /// For messages: what is trusted, and where that is written.
+    pub(in crate::tls) fn trusted(&self) -> (String, String) {
+        (self.0.anchors.names(), self.0.anchors.place.clone())
+    }
+}
+
+impl ClientCertVerifier for ClientVerifier {
+    /// None: a client that holds a certificate of another CA would send nothing, and the refusal
+    /// could not name what it holds.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        match self.0.judge(end_entity, intermediates, now) {
+            Ok(leniency) => {
+                if let Some(leniency) = leniency {
+                    warn_once(Side::Sender, leniency, end_entity);
+                }
+                Ok(ClientCertVerified::assertion())
+            }
+            Err(fault) => {
+                note::note_fault(&fault);
+                Err(fault.alert.into())
+            }
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        signature::tls12(message, cert, signed, &self.0.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        signature::tls13(message, cert, signed, &self.0.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,401 @@
+//! Why a certificate was refused, in words, and what its owner can do.
+
+use rustls::CertificateError;
+use rustls_pki_types::{CertificateDer, ServerName};
+
+use crate::tls::anchors::Anchors;
+use crate::tls::inspect::{self, CertificateFacts, KeyFacts, named, shown};
+use crate::tls::own::V1_MEND;
+use crate::tls::time;
+use crate::tls::verifier::judge::{Fault, Judge, Leniency, Side, alert};
+
+/// Reason, clause, help.
+type Words = (&'static str, String, String);
+
+/// For what is not a certificate at all.
+pub(super) fn unreadable(side: Side, error: &webpki::Error) -> Fault {
+    let reason = pick(side, "client_cert_bad_encoding", "upstream_cert_bad_encoding");
+    Fault {
+        reason,
+        why: format!("what it presented is not a certificate that can be read ({error:?})"),
+        help: "re-issue it with a common tool".to_owned(),
+        leaf: None,
+        alert: CertificateError::BadEncoding,
+    }
+}
+
+/// For a leaf that is accepted unless `strict_x509` is set, and it is.
+pub(super) fn strict(
+    side: Side,
+    leniency: Leniency,
+    leaf: CertificateFacts,
+    error: &webpki::Error,
+) -> Fault {
+    let (reason, why, help) = self::leniency(side, leniency);
+    let help = format!("{help}, or set `strict_x509: false`");
+    Fault { reason, why: why.to_owned(), help, leaf: Some(Box::new(leaf)), alert: alert(error) }
+}
+
+/// What is unusual about a leaf that is accepted all the same.
+pub(super) fn leniency(
+    side: Side,
+    leniency: Leniency,
+) -> (&'static str, &'static str, &'static str) {
+    match leniency {
+        Leniency::V1 => (
+            pick(side, "client_cert_x509_v1", "upstream_cert_x509_v1"),
+            "it is in X.509 v1 form",
+            V1_MEND,
+        ),
+        Leniency::Ca => (
+            pick(side, "client_cert_is_ca", "upstream_cert_is_ca"),
+            "it is marked CA:TRUE, which is what `openssl req -x509` makes",
+            "issue a leaf, or add `-addext basicConstraints=critical,CA:FALSE`",
+        ),
+        Leniency::Pinned => (
+            pick(side, "client_cert_pinned", "upstream_cert_pinned"),
+            "the CA bundle names it itself instead of its CA, so it alone is trusted",
+            "put the CA's certificate into the bundle",
+        ),
+    }
+}
+
+/// For everything else that path validation refuses.
+pub(super) fn refused(
+    judge: &Judge,
+    leaf: CertificateFacts,
+    intermediates: &[CertificateDer<'_>],
+    error: &webpki::Error,
+) -> Fault {
+    let chain: Vec<_> =
+        intermediates.iter().take(SHOWN).filter_map(|der| inspect::describe(der)).collect();
+    let (reason, why, help) = words(judge, &leaf, &chain, error);
+    Fault { reason, why, help, leaf: Some(Box::new(leaf)), alert: alert(error) }
+}
+
+fn words(
+    judge: &Judge,
+    leaf: &CertificateFacts,
+    chain: &[CertificateFacts],
+    error: &webpki::Error,
+) -> Words {
+    use webpki::Error as E;
+
+    let side = judge.side;
+    // The date comes first: a leaf that is out of date is refused whatever else it is.
+    if !leaf.holds_at(time::now()) {
+        return dates(side, leaf, "it");
+    }
+    match error {
+        E::CertExpired { .. } | E::CertNotValidYet { .. } => {
+            match chain.iter().find(|facts| !facts.holds_at(time::now())) {
+                Some(issuer) => dates(side, issuer, "an issuer that it came with"),
+                None => dates(side, leaf, "it"),
+            }
+        }
+        E::UnknownIssuer => unknown_issuer(judge, leaf, chain),
+        E::InvalidSignatureForPublicKey => bad_signature(judge, leaf, chain),
+        E::EmptyEkuExtension => usage(side, leaf, chain),
+        E::UnsupportedCertVersion if leaf.version < 3 => {
+            let (reason, why, help) = leniency(side, Leniency::V1);
+            let why = format!("{why}, and no CA of {} signed it", judge.anchors.place);
+            (reason, why, help.to_owned())
+        }
+        E::CaUsedAsEndEntity => {
+            let (reason, why, help) = leniency(side, Leniency::Ca);
+            let why = format!("{why}, and no CA of {} signed it itself", judge.anchors.place);
+            (reason, why, help.to_owned())
+        }
+        _ => rarer(judge, leaf, chain, error),
+    }
+}
+
+fn rarer(
+    judge: &Judge,
+    leaf: &CertificateFacts,
+    chain: &[CertificateFacts],
+    error: &webpki::Error,
+) -> Words {
+    use webpki::Error as E;
+
+    let side = judge.side;
+    let reason = |sender, upstream| pick(side, sender, upstream);
+    match error {
+        E::UnsupportedCriticalExtension => (
+            reason("client_cert_extension", "upstream_cert_extension"),
+            format!(
+                "it or an issuer has a critical extension that is not understood ({})",
+                shown(&leaf.unknown_critical.join(", "))
+            ),
+            "re-issue it without marking that extension critical".to_owned(),
+        ),
+        E::NameConstraintViolation => (
+            reason("client_cert_name_constraint", "upstream_cert_name_constraint"),
+            format!(
+                "its names are outside of what its CA may vouch for, or its CA constrains URIs, \
+                 which cannot be checked: {}",
+                names(leaf)
+            ),
+            "issue it under a CA whose name constraints allow these names".to_owned(),
+        ),
+        E::PathLenConstraintViolated
+        | E::MaximumPathDepthExceeded
+        | E::MaximumSignatureChecksExceeded
+        | E::MaximumPathBuildCallsExceeded
+        | E::EndEntityUsedAsCa => (
+            reason("client_cert_chain", "upstream_cert_chain"),
+            format!(
+                "its chain of {} certificates is longer than its CAs allow, or holds an issuer that \
+                 is no CA",
+                chain.len() + 1
+            ),
+            "send the leaf and the intermediates up to the CA, in that order".to_owned(),
+        ),
+        E::BadDer | E::BadDerTime | E::MalformedExtensions | E::InvalidSerialNumber => (
+            reason("client_cert_bad_encoding", "upstream_cert_bad_encoding"),
+            format!("it is not encoded as the standard says ({error:?})"),
+            "re-issue it with a common tool".to_owned(),
+        ),
+        _ if is_algorithm(error) => (
+            "cert_signature_algorithm",
+            format!(
+                "it or an issuer is signed with an algorithm that is not accepted ({}, by {})",
+                leaf.signature_algorithm,
+                named(&leaf.identity.issuer)
+            ),
+            "re-issue it with SHA-256".to_owned(),
+        ),
+        _ => (
+            reason("client_cert_rejected", "upstream_cert_rejected"),
+            format!("path validation refuses it ({error:?})"),
+            "`portcullis certs show FILE` says what is unusual about it".to_owned(),
+        ),
+    }
+}
+
+fn is_algorithm(error: &webpki::Error) -> bool {
+    use webpki::Error as E;
+
+    matches!(
+        error,
+        E::UnsupportedSignatureAlgorithmContext(_)
+            | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+            | E::SignatureAlgorithmMismatch
+    )
+}
+
+fn dates(side: Side, facts: &CertificateFacts, what: &str) -> Words {
+    let now = time::now();
+    let clock = inspect::date(now);
+    let who = if what == "it" { what.to_owned() } else { format!("{what}, {},", facts.summary()) };
+    if facts.not_before > now {
+        return (
+            pick(side, "client_cert_not_yet_valid", "upstream_not_yet_valid"),
+            format!(
+                "{who} is not valid before {} ({})",
+                inspect::date(facts.not_before),
+                time::ago(facts.not_before, now)
+            ),
+            format!("compare the clocks: here it is {clock}"),
+        );
+    }
+    let owner = pick(side, "the client", "the upstream");
+    (
+        pick(side, "client_cert_expired", "upstream_expired"),
+        format!(
+            "{who} expired on {} ({})",
+            inspect::date(facts.not_after),
+            time::ago(facts.not_after, now)
+        ),
+        format!(
+            "renew it; if it was just renewed, {owner} has not reloaded it (here it is {clock})"
+        ),
+    )
+}
+
+fn unknown_issuer(judge: &Judge, leaf: &CertificateFacts, chain: &[CertificateFacts]) -> Words {
+    let anchors = &judge.anchors;
+    let issuer = last_issuer(leaf, chain);
+    if let Some(left) = anchors.left_out.iter().find(|left| left.facts.identity.subject == *issuer)
+    {
+        return (
+            left.reason,
+            format!(
+                "its CA {} is in {} but is left out: it {}",
+                named(issuer),
+                anchors.place,
+                left.why
+            ),
+            "mend the CA bundle".to_owned(),
+        );
+    }
+    let self_signed = leaf.identity.subject == leaf.identity.issuer;
+    let why = if self_signed {
+        format!("it is self-signed and not in {} ({})", anchors.place, anchors.names())
+    } else {
+        format!("its issuer {} is not in {} ({})", named(issuer), anchors.place, anchors.names())
+    };
+    let owner = pick(judge.side, "the client", "the upstream");
+    let help = if self_signed {
+        format!("add it there to trust it, or give {owner} a certificate of one of these CAs")
+    } else if chain.is_empty() {
+        format!(
+            "add that issuer there; if it is an intermediate under one of these CAs, {owner} must \
+             send leaf and intermediate"
+        )
+    } else {
+        format!("add that issuer there, or give {owner} a certificate of one of these CAs")
+    };
+    (pick(judge.side, "client_cert_unknown_issuer", "upstream_unknown_issuer"), why, help)
+}
+
+/// The issuer that nobody vouches for: the end of the chain as far as it was sent.
+fn last_issuer<'a>(leaf: &'a CertificateFacts, chain: &'a [CertificateFacts]) -> &'a str {
+    let mut last = leaf;
+    for _ in chain {
+        match chain.iter().find(|one| one.identity.subject == last.identity.issuer) {
+            Some(next) if next.identity.subject != next.identity.issuer => last = next,
+            _ => break,
+        }
+    }
+    &last.identity.issuer
+}
+
+fn bad_signature(judge: &Judge, leaf: &CertificateFacts, chain: &[CertificateFacts]) -> Words {
+    let weak = std::iter::once(leaf).chain(chain).find(|one| one.key.is_weak_rsa());
+    if let Some(weak) = weak {
+        return weak_key(&weak.key, &weak.summary());
+    }
+    let issuer = last_issuer(leaf, chain);
+    if let Some(known) = same_name(&judge.anchors, issuer) {
+        return (
+            "ca_key_changed",
+            format!(
+                "{} trusts a CA of the name {} but with another key than the one that signed it: \
+                 sha256 {}, in force from {}",
+                judge.anchors.place,
+                named(issuer),
+                known.identity.sha256,
+                inspect::date(known.not_before)
+            ),
+            "the CA was made anew under its old name: put the new one into the bundle beside the \
+             old"
+            .to_owned(),
+        );
+    }
+    (
+        "bad_signature",
+        "its signature is not by its issuer".to_owned(),
+        "it was changed after it was signed: re-issue it".to_owned(),
+    )
+}
+
+fn weak_key(key: &KeyFacts, who: &str) -> Words {
+    (
+        "weak_rsa_key",
+        format!("{who} has an RSA key of {} bits; the least is 2048", key.bits),
+        "make a new key: `openssl ecparam -name prime256v1 -genkey -noout`".to_owned(),
+    )
+}
+
+fn same_name<'a>(anchors: &'a Anchors, subject: &str) -> Option<&'a CertificateFacts> {
+    anchors.members.iter().find(|facts| facts.identity.subject == subject)
+}
+
+fn usage(side: Side, leaf: &CertificateFacts, chain: &[CertificateFacts]) -> Words {
+    let wanted = side.purpose();
+    let who = std::iter::once(leaf).chain(chain).find(|one| !one.permits(&wanted)).unwrap_or(leaf);
+    let list: Vec<_> = who.purposes.iter().flatten().map(|purpose| shown(purpose.name())).collect();
+    let what = if std::ptr::eq(who, leaf) {
+        "it".to_owned()
+    } else {
+        format!("its issuer {}", named(&who.identity.subject))
+    };
+    let why = format!("{what} allows {} and not {}", list.join(", "), wanted.name());
+    match side {
+        Side::Sender => (
+            "client_cert_eku",
+            why,
+            "re-issue it with extendedKeyUsage clientAuth; public CAs no longer issue those, so use \
+             a private one"
+                .to_owned(),
+        ),
+        Side::Upstream => {
+            ("upstream_cert_eku", why, "re-issue it with extendedKeyUsage serverAuth".to_owned())
+        }
+    }
+}
+
+/// For an upstream whose chain is fine and whose name is not.
+pub(super) fn name_mismatch(
+    wanted: &ServerName<'_>,
+    leaf: Option<CertificateFacts>,
+    error: &webpki::Error,
+) -> Fault {
+    let wanted_text = wanted.to_str();
+    let (has, help) = match &leaf {
+        Some(facts) if !has_names(facts) => (
+            format!(
+                "the certificate has no subjectAltName (its CN {} does not count)",
+                facts.identity.common_name.as_deref().map_or("is absent and".to_owned(), shown)
+            ),
+            format!("re-issue it with `-addext subjectAltName=DNS:{wanted_text}`"),
+        ),
+        Some(facts) => {
+            let mut has = format!("the certificate is for {}", names(facts));
+            if matches!(wanted, ServerName::IpAddress(_)) && facts.identity.ips.is_empty() {
+                has.push_str("; it has no IP address (DNS:1.2.3.4 does not count as one)");
+            }
+            let help = match facts.identity.dns.iter().find(|name| !name.contains('*')) {
+                Some(name) => format!(
+                    "set `tls.server_name_override: {}` if that is the upstream you mean, or \
+                     re-issue its certificate",
+                    shown(name)
+                ),
+                None => "connect to one of these names, or re-issue its certificate".to_owned(),
+            };
+            (has, help)
+        }
+        None => ("the certificate cannot be read".to_owned(), "re-issue it".to_owned()),
+    };
+    Fault {
+        reason: "upstream_name_mismatch",
+        why: format!("wanted {wanted_text}, but {has}"),
+        help,
+        leaf: leaf.map(Box::new),
+        alert: alert(error),
+    }
+}
+
+fn has_names(facts: &CertificateFacts) -> bool {
+    let identity = &facts.identity;
+    !(identity.dns.is_empty()
+        && identity.ips.is_empty()
+        && identity.uris.is_empty()
+        && identity.emails.is_empty())
+}
+
+/// All subject alternative names of all kinds, capped.
+pub(super) fn names(facts: &CertificateFacts) -> String {
+    let identity = &facts.identity;
+    let dns = identity.dns.iter().map(|name| format!("DNS:{}", shown(name)));
+    let ips = identity.ips.iter().map(|ip| format!("IP:{ip}"));
+    let uris = identity.uris.iter().map(|uri| format!("URI:{}", shown(uri)));
+    let emails = identity.emails.iter().map(|email| format!("email:{}", shown(email)));
+    let all: Vec<_> = dns.chain(ips).chain(uris).chain(emails).collect();
+    match all.get(..SHOWN) {
+        Some(some) if all.len() > SHOWN => {
+            format!("{} and {} more", some.join(", "), all.len() - SHOWN)
+        }
+        _ => all.join(", "),
+    }
+}
+
+fn pick(side: Side, sender: &'static str, upstream: &'static str) -> &'static str {
+    match side {
+        Side::Sender => sender,
+        Side::Upstream => upstream,
+    }
+}
+
+const SHOWN: usize = 16;

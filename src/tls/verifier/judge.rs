@@ -1,0 +1,230 @@
+//! The decision about one presented chain.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::{CertificateError, OtherError};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage};
+
+use crate::tls::anchors::Anchors;
+use crate::tls::inspect::{self, CertificateFacts, Purpose};
+use crate::tls::verifier::{direct, explain};
+
+/// Which way a certificate is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// One that a sender shows to a listener of ours.
+    Sender,
+    /// One that an upstream shows to us.
+    Upstream,
+}
+
+impl Side {
+    pub(super) fn purpose(self) -> Purpose {
+        match self {
+            Self::Sender => Purpose::ClientAuth,
+            Self::Upstream => Purpose::ServerAuth,
+        }
+    }
+}
+
+/// Why a certificate was refused.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    /// Stable reason code.
+    pub(crate) reason: &'static str,
+    /// Why, one clause without a subject.
+    pub(crate) why: String,
+    /// One next step.
+    pub(crate) help: String,
+    /// The refused certificate; `None` when it could not be read.
+    pub(crate) leaf: Option<Box<CertificateFacts>>,
+    /// What the peer is told.
+    pub(super) alert: CertificateError,
+}
+
+/// Why a leaf that webpki refuses was accepted all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leniency {
+    /// X.509 v1.
+    V1,
+    /// Marked CA:TRUE.
+    Ca,
+    /// Named by the bundle itself.
+    Pinned,
+}
+
+/// What chains are judged with.
+#[derive(Debug)]
+pub(super) struct Judge {
+    pub(super) side: Side,
+    pub(super) anchors: Anchors,
+    pub(super) algorithms: WebPkiSupportedAlgorithms,
+    /// Refuse what [`Leniency`] names.
+    pub(super) strict: bool,
+}
+
+impl Judge {
+    /// `None` when webpki itself accepts the chain.
+    pub(super) fn judge(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<Option<Leniency>, Fault> {
+        let facts = inspect::describe(leaf);
+        let refused = match self.chain(leaf, intermediates, now) {
+            // What our own parser cannot read has no identity to decide by.
+            Ok(()) if facts.is_some() => return Ok(None),
+            Ok(()) => webpki::Error::BadDer,
+            Err(error) => error,
+        };
+        let Some(facts) = facts else {
+            return Err(explain::unreadable(self.side, &refused));
+        };
+        if let Some(leniency) = self.lenient(leaf, &facts, &refused, now) {
+            if !self.strict {
+                return Ok(Some(leniency));
+            }
+            return Err(explain::strict(self.side, leniency, facts, &refused));
+        }
+        Err(explain::refused(self, facts, intermediates, &refused))
+    }
+
+    fn chain(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), webpki::Error> {
+        let leaf = EndEntityCert::try_from(leaf)?;
+        let usage = Usage(self.side);
+        let roots = &self.anchors.roots.roots;
+        leaf.verify_for_usage(self.algorithms.all, roots, intermediates, now, usage, None, None)?;
+        Ok(())
+    }
+
+    fn lenient(
+        &self,
+        der: &CertificateDer<'_>,
+        facts: &CertificateFacts,
+        refused: &webpki::Error,
+        now: UnixTime,
+    ) -> Option<Leniency> {
+        use webpki::Error::{CaUsedAsEndEntity, UnknownIssuer, UnsupportedCertVersion};
+
+        let kind = match refused {
+            UnsupportedCertVersion if facts.version < 3 => Leniency::V1,
+            CaUsedAsEndEntity => Leniency::Ca,
+            UnknownIssuer => Leniency::Pinned,
+            _ => return None,
+        };
+        let fine = facts.holds_at(i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
+            && facts.permits(&self.side.purpose())
+            && facts.unknown_critical.is_empty()
+            && facts.damaged_extension.is_none()
+            && facts.key.is_supported();
+        if !fine {
+            return None;
+        }
+        if self.anchors.pins.iter().any(|(pin, _facts)| pin == der) {
+            return Some(
+                if kind == Leniency::Pinned || facts.version >= 3 && facts.ca != Some(true) {
+                    Leniency::Pinned
+                } else {
+                    kind
+                },
+            );
+        }
+        let signed = kind != Leniency::Pinned
+            && direct::signed_by_anchor(der, &self.anchors, &self.algorithms);
+        signed.then_some(kind)
+    }
+}
+
+/// Says once for each certificate of this process that it was accepted leniently.
+pub(super) fn warn_once(side: Side, leniency: Leniency, leaf: &CertificateDer<'_>) {
+    let Some(facts) = inspect::describe(leaf) else { return };
+    if !first_time(&WARNED, &facts.identity.sha256) {
+        return;
+    }
+    let (reason, why, help) = explain::leniency(side, leniency);
+    tracing::warn!(
+        reason,
+        certificate = %facts.summary(),
+        why,
+        help,
+        "a certificate was accepted that stricter peers refuse"
+    );
+}
+
+/// Bounded: after the last one it remembers no more and stays silent.
+fn first_time(seen: &Mutex<BTreeSet<String>>, fingerprint: &str) -> bool {
+    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    seen.len() < WARNED_CERTIFICATES && seen.insert(fingerprint.to_owned())
+}
+
+/// Across reloads, which make new verifiers.
+static WARNED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+const WARNED_CERTIFICATES: usize = 1024;
+
+/// As Go: no extendedKeyUsage, the wanted one or any.
+#[derive(Clone, Copy, Debug)]
+struct Usage(Side);
+
+impl ExtendedKeyUsageValidator for Usage {
+    fn validate(&self, usages: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        let wanted: &[usize] = match self.0 {
+            Side::Sender => &[1, 3, 6, 1, 5, 5, 7, 3, 2],
+            Side::Upstream => &[1, 3, 6, 1, 5, 5, 7, 3, 1],
+        };
+        let mut empty = true;
+        let mut found = false;
+        for usage in usages {
+            let usage = usage?.to_decoded_oid();
+            empty = false;
+            found |= usage == wanted || usage == ANY_USAGE;
+        }
+        if empty || found { Ok(()) } else { Err(webpki::Error::EmptyEkuExtension) }
+    }
+}
+
+const ANY_USAGE: [usize; 5] = [2, 5, 29, 37, 0];
+
+/// The alert that belongs to a failure of path validation.
+pub(super) fn alert(error: &webpki::Error) -> CertificateError {
+    use webpki::Error as E;
+
+    match error {
+        E::BadDer | E::BadDerTime | E::TrailingData(_) | E::MalformedExtensions => {
+            CertificateError::BadEncoding
+        }
+        E::CertExpired { .. } | E::InvalidCertValidity => CertificateError::Expired,
+        E::CertNotValidYet { .. } => CertificateError::NotValidYet,
+        E::CertNotValidForName(_) => CertificateError::NotValidForName,
+        E::InvalidSignatureForPublicKey => CertificateError::BadSignature,
+        E::EmptyEkuExtension => CertificateError::InvalidPurpose,
+        E::UnknownIssuer => CertificateError::UnknownIssuer,
+        E::UnsupportedCriticalExtension => CertificateError::UnhandledCriticalExtension,
+        other => CertificateError::Other(OtherError(std::sync::Arc::new(other.clone()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_warned_about_once_and_the_memory_is_bounded() {
+        let seen = Mutex::default();
+        assert!(first_time(&seen, "a"));
+        assert!(!first_time(&seen, "a"));
+        for index in 0..2 * WARNED_CERTIFICATES {
+            first_time(&seen, &index.to_string());
+        }
+        assert_eq!(seen.lock().unwrap().len(), WARNED_CERTIFICATES);
+    }
+}

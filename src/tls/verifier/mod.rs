@@ -1,0 +1,25 @@
+//! Whether a peer's certificate is accepted: what the Collector accepts, no more, no less where it
+//! can be helped.
+//!
+//! The chain is validated by webpki. Three kinds of leaf that it refuses and Go accepts are then
+//! looked at once more, because published recipes make them: X.509 v1, CA:TRUE, and a leaf that the
+//! bundle itself names. Such a leaf is never taken for an issuer. Guarantees that a refusal leaves
+//! a [`Fault`] for the handshake it happened in.
+
+mod client;
+mod direct;
+mod explain;
+mod judge;
+mod note;
+mod server;
+mod signature;
+
+pub(super) use client::ClientVerifier;
+pub(crate) use judge::{Fault, Side};
+pub(crate) use note::{Note, noted};
+pub(super) use server::{NoVerifier, ServerVerifier};
+
+pub(super) use note::note_asked;
+
+#[cfg(test)]
+mod tests;

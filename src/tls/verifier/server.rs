@@ -1,0 +1,116 @@
+//! Verifies upstreams.
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use webpki::EndEntityCert;
+
+use crate::tls::anchors::Anchors;
+use crate::tls::inspect;
+use crate::tls::verifier::judge::{Judge, Side, warn_once};
+use crate::tls::verifier::{explain, note, signature};
+
+/// Chain and name.
+#[derive(Debug)]
+pub(in crate::tls) struct ServerVerifier(Judge);
+
+/// Neither: only that the upstream holds the key of whatever it shows (`insecure_skip_verify`).
+#[derive(Debug)]
+pub(in crate::tls) struct NoVerifier(pub(in crate::tls) WebPkiSupportedAlgorithms);
+
+impl ServerVerifier {
+    pub(in crate::tls) fn new(anchors: Anchors, algorithms: WebPkiSupportedAlgorithms) -> Self {
+        Self(Judge { side: Side::Upstream, anchors, algorithms, strict: false })
+    }
+}
+
+impl ServerCertVerifier for ServerVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let judged = self.0.judge(end_entity, intermediates, now).and_then(|leniency| {
+            // A v1 certificate cannot be parsed here; it has no names to be valid for either.
+            EndEntityCert::try_from(end_entity)
+                .and_then(|leaf| leaf.verify_is_valid_for_subject_name(server_name))
+                .map_err(|error| {
+                    explain::name_mismatch(server_name, inspect::describe(end_entity), &error)
+                })?;
+            Ok(leniency)
+        });
+        match judged {
+            Ok(leniency) => {
+                if let Some(leniency) = leniency {
+                    warn_once(Side::Upstream, leniency, end_entity);
+                }
+                Ok(ServerCertVerified::assertion())
+            }
+            Err(fault) => {
+                note::note_fault(&fault);
+                Err(fault.alert.into())
+            }
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        signature::tls12(message, cert, signed, &self.0.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        signature::tls13(message, cert, signed, &self.0.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.algorithms.supported_schemes()
+    }
+}
+
+impl ServerCertVerifier for NoVerifier {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        signature::tls12(message, cert, signed, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        signature::tls13(message, cert, signed, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}
