@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::cli::certs::CertsArgs;
 use crate::cli::healthcheck::HealthcheckArgs;
 use crate::cli::quickstart::QuickstartArgs;
+use crate::config;
 
 /// An mTLS-terminating gateway for OpenTelemetry (OTLP).
 #[derive(Debug, Parser)]
@@ -46,6 +47,79 @@ pub(super) struct Source {
     pub(super) feature_gates: Vec<String>,
 }
 
+impl Source {
+    /// What the reader of configurations wants to know.
+    pub(super) fn for_config(&self) -> config::Source {
+        config::Source {
+            configs: self.config.clone(),
+            sets: self.set.clone(),
+            env: config::Environment::process(),
+        }
+    }
+}
+
+/// Arguments of `portcullis validate`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ValidateArgs {
+    /// What to check.
+    #[command(flatten)]
+    pub(super) source: Source,
+    /// How problems are written.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(super) format: ReportFormat,
+}
+
+/// How `validate` reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum ReportFormat {
+    /// For programs: one JSON object, also when all is well.
+    Json,
+    /// For people; nothing when all is well.
+    Text,
+}
+
+/// Arguments of `portcullis print-config`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct PrintConfigArgs {
+    /// What to print.
+    #[command(flatten)]
+    pub(super) source: Source,
+    /// Whether secrets are shown.
+    #[arg(long, value_enum, default_value_t = PrintMode::Redacted)]
+    pub(super) mode: PrintMode,
+    /// The language.
+    #[arg(long, value_enum, default_value_t = PrintFormat::Yaml)]
+    pub(super) format: PrintFormat,
+    /// Whether to check it first; a faulty configuration is then not printed.
+    #[arg(
+        long,
+        default_value_t = true,
+        action = clap::ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub(super) validate: bool,
+}
+
+/// Whether secrets are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum PrintMode {
+    /// As [REDACTED].
+    Redacted,
+    /// As they are.
+    Unredacted,
+}
+
+/// What a configuration is printed as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum PrintFormat {
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+}
+
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -55,8 +129,13 @@ pub(super) enum Command {
     Components,
     /// Ask a running gateway whether it is ready; exit code 0 if so. For Docker's HEALTHCHECK.
     Healthcheck(HealthcheckArgs),
+    /// Print the configuration as it is read: merged, expanded, without secrets.
+    #[command(alias = "print-initial-config")]
+    PrintConfig(PrintConfigArgs),
     /// See it work in one command: certificates, a backend, the gateway and a first batch.
     Quickstart(QuickstartArgs),
+    /// Check a configuration and every file that it names; silent when all is well.
+    Validate(ValidateArgs),
 }
 
 const LONG_ABOUT: &str = "\

@@ -8,8 +8,10 @@ mod certs;
 mod components;
 mod flags;
 mod healthcheck;
+mod print_config;
 mod quickstart;
 mod run;
+mod validate;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -74,6 +76,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, console: &mut Console<'_>) 
             Err(error) => fail(&error, console),
         },
         Some(Command::Quickstart(args)) => quickstart::run(args, console),
+        Some(Command::PrintConfig(args)) => print_config::run(args, console),
+        Some(Command::Validate(args)) => validate::run(args, console),
         None => run::run(&cli.source, console),
     }
 }

@@ -10,7 +10,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::cli::args::Source;
 use crate::cli::{Console, ExitStatus, fail};
-use crate::config::{Config, Problem, Problems};
+use crate::config::{self, Config, Problem, Problems};
 use crate::extension::ListenerLine;
 use crate::gateway::{Ended, Gateway, Loaded};
 use crate::metrics::Metrics;
@@ -78,20 +78,9 @@ async fn serve(config: Config, telemetry: &Telemetry, console: &mut Console<'_>)
 
 /// Reads, merges and checks the configuration.
 pub(super) fn load(source: &Source) -> Result<(Config, Problems), Problems> {
-    let _not_yet = source;
-    Err(Problems {
-        errors: vec![Problem {
-            span: crate::config::Span::default(),
-            key_path: String::new(),
-            message: "configurations cannot be read yet".to_owned(),
-            help: None,
-            reason: "not_yet",
-        }],
-        warnings: Vec::new(),
-    })
+    config::load(&source.for_config())
 }
 
-/// Prints what is wrong with a configuration.
 pub(super) fn refuse(problems: &Problems, console: &mut Console<'_>) -> ExitStatus {
     let count = problems.errors.len();
     for problem in &problems.errors {

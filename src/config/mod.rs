@@ -7,6 +7,7 @@ pub(crate) mod diagnostic;
 mod expand;
 mod file;
 pub(crate) mod node;
+mod print;
 mod read;
 mod scalar;
 pub(crate) mod sections;
@@ -15,6 +16,7 @@ pub(crate) mod types;
 mod yaml;
 
 pub use diagnostic::{Problem, Problems, Span};
+pub(crate) use print::{to_json, to_yaml};
 pub use sections::Config;
 pub use source::{Environment, Source};
 

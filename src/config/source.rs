@@ -25,7 +25,9 @@ pub struct Source {
 
 /// Looks up environment variables. Passed in, so that nothing here depends on the process.
 #[derive(Clone)]
-pub struct Environment(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+pub struct Environment(Arc<Lookup>);
+
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl Environment {
     /// The variables of the process.

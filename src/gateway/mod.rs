@@ -25,8 +25,8 @@ use crate::tls::ServerSnapshot;
 use crate::tls::store::Store;
 use crate::worker::{Ending, Plan, Workers};
 
-pub(crate) use error::RunProblem;
 pub use error::{BuildError, RunError};
+pub(crate) use error::{BuildProblem, RunProblem};
 pub(crate) use load::{Loaded, Warning};
 
 /// A gateway with its ports bound.

@@ -108,7 +108,7 @@ fn sending_queue(section: &Section<'_>) -> QueueSettings {
         queue_size,
         sizer: sizer.to_owned(),
         block_on_overflow,
-        wait_for_result: waits.unwrap_or(storage.is_none()),
+        wait_for_result: waits.unwrap_or_else(|| storage.is_none()),
         storage,
     }
 }

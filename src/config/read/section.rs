@@ -104,7 +104,7 @@ impl<'a> Section<'a> {
     }
 
     /// A sub-section that is always on; absent means empty.
-    pub(super) fn section<T>(&self, key: &str, read: impl FnOnce(&Section<'a>) -> T) -> T {
+    pub(super) fn section<T>(&self, key: &str, read: impl FnOnce(&Self) -> T) -> T {
         let node = self.raw(key);
         let section = Section::new(self.path_of(key), self.span_of(key), node, self.sink);
         let value = read(&section);

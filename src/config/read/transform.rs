@@ -91,12 +91,9 @@ fn one(
     context: Option<AttributeLevel>,
     edits: &mut Vec<AttributeEdit>,
 ) {
-    let text = match text_of(item) {
-        Ok(text) => text,
-        Err(_) => {
-            at.mistyped("", &describe(item), "a statement");
-            return;
-        }
+    let Ok(text) = text_of(item) else {
+        at.mistyped("", &describe(item), "a statement");
+        return;
     };
     match statement::parse(&text) {
         Err(why) => at.error_help("", "statement", format!("{text:?}: {why}"), SUPPORTED),

@@ -125,7 +125,7 @@ pub enum LiteralValue {
     /// A 64-bit integer.
     Int(i64),
     /// A list.
-    List(Vec<LiteralValue>),
+    List(Vec<Self>),
     /// A text.
     String(String),
 }
