@@ -1,0 +1,92 @@
+//! What the documents say of the code is there.
+
+use std::fs;
+use std::path::Path;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Texts between backticks, in order.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn the_calls_of_both_stories_are_in_the_files_that_are_named() {
+    let page = read("ARCHITECTURE.md");
+    let mut found = 0;
+    for story in ["## One request", "## One rotation"] {
+        let (_, rest) = page.split_once(story).unwrap();
+        let (story, _) = rest.split_once("\n## ").unwrap();
+        for line in story.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())) {
+            let words = quoted(line);
+            let calls: Vec<_> =
+                words.windows(2).filter(|pair| pair[1].starts_with("src/")).collect();
+            assert!(!calls.is_empty(), "no call in: {line}");
+            for call in calls {
+                let name = call[0].rsplit("::").next().unwrap();
+                let source = read(call[1]);
+                assert!(source.contains(&format!("fn {name}")), "no {} in {}", call[0], call[1]);
+                if let Some((owner, _)) = call[0].split_once("::") {
+                    assert!(source.contains(&format!(" {owner}")), "{} in {}", call[0], call[1]);
+                }
+            }
+            found += 1;
+        }
+    }
+    assert_eq!(found, 20);
+}
+
+#[test]
+fn every_file_that_a_document_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] {
+        let text = read(page);
+        for name in quoted(&text) {
+            let is_path = ["src/", "tests/", "config/", "benches/", "deploy/", "fuzz/", ".ci/"]
+                .iter()
+                .any(|folder| name.starts_with(folder));
+            // The table of parts names folders of src without it.
+            let is_file = name.contains('.') && !name.contains([' ', '*', '<', '$']);
+            if is_path && is_file {
+                assert!(root.join(name).exists(), "{page} names {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_reason_code_of_the_readme_is_one_that_the_code_gives() {
+    let page = read("README.md");
+    let (_, rest) = page.split_once("## Troubleshooting").unwrap();
+    let (table, _) = rest.split_once("\n## ").unwrap();
+    let sources = all_sources();
+    let codes: Vec<_> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| "))
+        .filter_map(|row| row.split(" | ").next())
+        .flat_map(quoted)
+        .collect();
+    assert!(codes.len() >= 30, "{codes:?}");
+    for code in codes {
+        assert!(sources.contains(&format!("\"{code}\"")), "no {code} in src");
+    }
+}
+
+fn all_sources() -> String {
+    let mut text = String::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                text.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    text
+}
