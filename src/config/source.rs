@@ -181,7 +181,15 @@ pub(super) fn merge(base: &mut Node, over: Node) {
         (Value::Map(entries), Value::Map(more)) => {
             for (key, value) in more {
                 match entries.iter_mut().find(|(k, _)| k.text == key.text) {
-                    Some((_, old)) => merge(old, value),
+                    Some((place, old)) => {
+                        let joined =
+                            matches!((&old.value, &value.value), (Value::Map(_), Value::Map(_)));
+                        // Problems shall point to where the value that holds was written.
+                        if !joined {
+                            *place = key;
+                        }
+                        merge(old, value);
+                    }
                     None => entries.push((key, value)),
                 }
             }

@@ -187,6 +187,10 @@ impl<'a> Loader<'a> {
     fn malformed(&self, error: &ScanError) -> Problem {
         let help = "it is not well-formed YAML; look at the indentation and the quotes of this \
                     line and the one before";
+        if error.info().contains("recursion limit") {
+            let message = format!("lists and maps are nested more than {MAX_DEPTH} deep");
+            return problem(self.span(*error.marker()), "yaml_too_deep", message, None);
+        }
         let message = format!("not YAML: {}", error.info());
         problem(self.span(*error.marker()), "yaml", message, Some(help.to_owned()))
     }

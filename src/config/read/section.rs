@@ -34,6 +34,8 @@ pub(super) struct Section<'a> {
     pub(super) span: Span,
     entries: &'a [(Key, Node)],
     asked: RefCell<Vec<String>>,
+    /// It is no map, which has been said: what is missing in it need not be.
+    broken: bool,
     pub(super) sink: &'a Sink,
 }
 
@@ -51,6 +53,7 @@ pub(super) enum Flavour {
 impl<'a> Section<'a> {
     /// Reads a node as a map; a null is an empty one.
     pub(super) fn new(path: String, span: Span, node: Option<&'a Node>, sink: &'a Sink) -> Self {
+        let mut broken = false;
         let entries: &[_] = match node.map(|node| &node.value) {
             Some(Value::Map(entries)) => entries,
             None | Some(Value::Null) => &[],
@@ -62,10 +65,11 @@ impl<'a> Section<'a> {
                     help: None,
                     reason: "wrong_type",
                 });
+                broken = true;
                 &[]
             }
         };
-        Self { path, span, entries, asked: RefCell::default(), sink }
+        Self { path, span, entries, asked: RefCell::default(), broken, sink }
     }
 
     /// Every entry, for maps whose keys are free.
@@ -167,7 +171,9 @@ impl<'a> Section<'a> {
 
     /// Reports a key that is wrong.
     pub(super) fn error(&self, key: &str, reason: &'static str, message: impl Into<String>) {
-        self.sink.error(self.problem(key, reason, message, None));
+        if !self.broken {
+            self.sink.error(self.problem(key, reason, message, None));
+        }
     }
 
     /// Reports a key that is wrong and what to do.
@@ -178,7 +184,9 @@ impl<'a> Section<'a> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.sink.error(self.problem(key, reason, message, Some(help.into())));
+        if !self.broken {
+            self.sink.error(self.problem(key, reason, message, Some(help.into())));
+        }
     }
 
     /// Says what is questionable about a key.

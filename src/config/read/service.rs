@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::config::diagnostic::Problem;
-use crate::config::node::Node;
+use crate::config::node::{Node, Value};
 use crate::config::read::ids::{self, Reference};
 use crate::config::read::mend;
 use crate::config::read::section::Section;
@@ -90,7 +90,12 @@ fn pipeline_of(section: &Section<'_>, key: &str, node: &Node, known: &Known) -> 
     for (key, what, list) in
         [("receivers", "receiver", &receivers), ("exporters", "exporter", &exporters)]
     {
-        if list.is_empty() && body.list(key).is_none_or(<[_]>::is_empty) {
+        let none = body.raw(key).is_none_or(|node| match &node.value {
+            Value::Null => true,
+            Value::List(items) => items.is_empty(),
+            Value::Map(_) | Value::Scalar(_) => false,
+        });
+        if none && list.is_empty() {
             let key = if body.has(key) { key } else { "" };
             body.error(key, "empty", format!("must have at least one {what}"));
         }

@@ -178,14 +178,15 @@ fn pem(tls: &Section<'_>, name: &str, both: &str) -> Option<Pem> {
     let file = material(tls, &file_key);
     let inline = material(tls, &pem_key);
     match (file, inline) {
-        (Some(_), Some(_)) => {
-            tls.error(&pem_key, "tls_both", both);
-            None
+        (Some(path), inline) => {
+            if inline.is_some() {
+                tls.error(&pem_key, "tls_both", both);
+            }
+            Some(Pem {
+                source: PemSource::File(PathBuf::from(path)),
+                key_path: Arc::from(tls.path_of(&file_key)),
+            })
         }
-        (Some(path), None) => Some(Pem {
-            source: PemSource::File(PathBuf::from(path)),
-            key_path: Arc::from(tls.path_of(&file_key)),
-        }),
         (None, Some(text)) => Some(Pem {
             source: PemSource::Inline(Redacted::new(text)),
             key_path: Arc::from(tls.path_of(&pem_key)),

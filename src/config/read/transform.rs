@@ -51,6 +51,7 @@ fn statements(section: &Section<'_>, key: &str, signal: Signal, edits: &mut Vec<
 /// `{context: ..., statements: [...]}`.
 fn group_of(group: &Section<'_>, signal: Signal, edits: &mut Vec<AttributeEdit>) {
     error_mode(group);
+    let items = group.list("statements").unwrap_or_default();
     if group.list("conditions").is_some_and(|conditions| !conditions.is_empty()) {
         let message = "conditions are not supported: the statements would always apply";
         group.error_help(
@@ -77,7 +78,7 @@ fn group_of(group: &Section<'_>, signal: Signal, edits: &mut Vec<AttributeEdit>)
             }
         },
     };
-    for (index, item) in group.list("statements").unwrap_or_default().iter().enumerate() {
+    for (index, item) in items.iter().enumerate() {
         let path = format!("{}[{index}]", group.path_of("statements"));
         let at = Section::new(path, item.span.clone(), None, group.sink);
         one(&at, item, signal, context, edits);

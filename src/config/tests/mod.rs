@@ -1,5 +1,9 @@
 //! Reading as an operator meets it: sources, merging, expansion, defaults.
 
+mod accepted;
+mod expansion;
+mod wrong;
+
 use std::time::Duration;
 
 use crate::config::sections::{Config, Exporter, MetricsLevel};
@@ -47,6 +51,13 @@ fn id(text: &str) -> ComponentId {
     let (kind, name) = text.split_once('/').map_or((text, None), |(k, n)| (k, Some(n)));
     ComponentId { kind: kind.to_owned(), name: name.map(str::to_owned) }
 }
+
+/// What the tables change.
+const BASE: &str = "
+receivers: {otlp: {protocols: {grpc: {}}}}
+exporters: {otlp_grpc: {endpoint: 'backend:4317'}}
+service: {pipelines: {traces: {receivers: [otlp], exporters: [otlp_grpc]}}}
+";
 
 const MINIMAL: &str = "
 receivers:
