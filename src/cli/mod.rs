@@ -117,4 +117,6 @@ fn explain_usage(error: &clap::Error, console: &mut Console<'_>) -> ExitStatus {
 }
 
 #[cfg(test)]
+mod config_tests;
+#[cfg(test)]
 mod tests;

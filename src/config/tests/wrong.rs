@@ -1,4 +1,6 @@
 //! What is refused: each case is one mistake, and the one error must name its key and line.
+//!
+//! Over 400 lines because it is a list, and a list is read in one piece.
 
 use super::{BASE, read};
 
