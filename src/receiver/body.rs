@@ -37,8 +37,8 @@ pub(super) struct Taken {
     pub(super) items: u64,
     pub(super) decoded: Rope,
     pub(super) encoded: Option<Encoded>,
-    /// Whether text came that means nothing.
-    pub(super) found_nothing: bool,
+    /// The first name in a JSON text that OTLP does not know.
+    pub(super) unknown: Option<String>,
     /// To be kept for as long as the bytes are.
     pub(super) reservation: Reservation,
 }
@@ -55,9 +55,6 @@ struct Compressed {
     inflater: Inflater,
     body: Rope,
 }
-
-/// A JSON text shorter than this may well say nothing on purpose, as an empty envelope does.
-const LONG_FOR_NOTHING: usize = 64;
 
 impl Intake {
     /// A body of which nothing has arrived.
@@ -125,18 +122,18 @@ impl Intake {
             self.check_inflated(before)?;
             encoded = Some(Encoded { coding: compressed.coding, body: compressed.body });
         }
-        let mut found_nothing = false;
+        let mut unknown = None;
         let items = match self.form {
             Form::Protobuf(checker) => checker.finish(),
             Form::Json => {
                 encoded = None;
                 let text = std::mem::take(&mut self.decoded).to_bytes();
-                let request =
+                let json::Decoded { request, first_ignored, .. } =
                     json::decode(self.signal, &text).map_err(|error| refusal::not_json(&error))?;
                 if !self.reservation.grow(request.len()) {
                     return Err(refusal::no_room());
                 }
-                found_nothing = request.is_empty() && text.len() > LONG_FOR_NOTHING;
+                unknown = first_ignored;
                 // What is forwarded is checked as everything else, whoever wrote it.
                 let mut checker = Checker::new(self.signal);
                 let pushed = checker.push(&request);
@@ -149,7 +146,7 @@ impl Intake {
             items: items.map_err(|error| refusal::not_otlp(&error))?.items,
             decoded: self.decoded,
             encoded,
-            found_nothing,
+            unknown,
             reservation: self.reservation,
         })
     }

@@ -22,10 +22,10 @@ pub(super) async fn deliver<C: Consumer>(
     taken: Taken,
     deadline: Instant,
 ) -> Outcome {
-    let Taken { signal, items, decoded, encoded, found_nothing, reservation } = taken;
+    let Taken { signal, items, decoded, encoded, unknown, reservation } = taken;
     if items == 0 {
-        if found_nothing {
-            receiver.settings().found_nothing(peer, signal);
+        if let Some(name) = unknown {
+            receiver.settings().found_nothing(peer, signal, &name);
         }
         return Ok(Accepted::default());
     }

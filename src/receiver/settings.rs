@@ -130,14 +130,16 @@ impl Settings {
 
     /// Says once that a sender's JSON holds text but nothing of OTLP: with unknown names ignored,
     /// as OTLP demands, a misspelled name loses data without any error.
-    pub(super) fn found_nothing(&self, peer: &Peer, signal: Signal) {
+    pub(super) fn found_nothing(&self, peer: &Peer, signal: Signal, unknown: &str) {
         if !self.warned_of_nothing.swap(true, Ordering::Relaxed) {
             warn!(
                 listener = %self.key_path,
                 peer = %peer.address,
                 %signal,
-                "a JSON request holds text but no items: its names may be misspelled (OTLP demands \
-                 that unknown ones are ignored); said once, whoever sends it",
+                unknown,
+                "a JSON request holds no items, but a name that OTLP does not know: it may be \
+                 misspelled (OTLP demands that unknown ones are ignored); said once, whoever \
+                 sends it",
             );
         }
     }
