@@ -44,6 +44,10 @@ pub(super) struct Taken {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a request, and a box would be an allocation each"
+)]
 enum Form {
     Json,
     Protobuf(Checker),
@@ -51,7 +55,6 @@ enum Form {
 
 #[derive(Debug)]
 struct Compressed {
-    coding: Coding,
     inflater: Inflater,
     body: Rope,
 }
@@ -75,7 +78,6 @@ impl Intake {
                 Encoding::Protobuf => Form::Protobuf(Checker::new(signal)),
             },
             compressed: coding.map(|coding| Compressed {
-                coding,
                 inflater: Inflater::new(coding, limit),
                 body: Rope::new(),
             }),
@@ -117,10 +119,11 @@ impl Intake {
         let mut encoded = None;
         if let Some(compressed) = self.compressed.take() {
             let before = self.decoded.pieces().len();
+            let coding = compressed.inflater.coding();
             let inflated = compressed.inflater.finish(&mut self.decoded);
             inflated.map_err(|error| refusal::inflating(&error))?;
             self.check_inflated(before)?;
-            encoded = Some(Encoded { coding: compressed.coding, body: compressed.body });
+            encoded = Some(Encoded { coding, body: compressed.body });
         }
         let mut unknown = None;
         let items = match self.form {

@@ -17,6 +17,9 @@ mod refusal;
 mod route;
 mod settings;
 
+#[cfg(test)]
+mod conformance;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 

@@ -125,28 +125,31 @@ pub(super) fn flag_without_coding() -> Failure {
 pub(super) fn inflating(error: &InflateError) -> Failure {
     match error {
         InflateError::TooLarge { limit } => too_large("inflated request", *limit),
-        InflateError::Corrupt { .. } => undecodable("compression_corrupt", "", error.to_string()),
+        InflateError::Corrupt { .. } => {
+            undecodable("compression_corrupt", "", error.to_string(), error.to_string())
+        }
         InflateError::Truncated { .. } => {
-            undecodable("compression_truncated", "", error.to_string())
+            undecodable("compression_truncated", "", error.to_string(), error.to_string())
         }
     }
 }
 
 /// Not OTLP in protobuf.
 pub(super) fn not_otlp(error: &CheckError) -> Failure {
-    undecodable(error.reason(), &error.place.to_string(), error.to_string())
+    let place = error.place.to_string();
+    undecodable(error.reason(), &place, error.fault.to_string(), error.to_string())
 }
 
 /// Not OTLP in JSON.
 pub(super) fn not_json(error: &JsonError) -> Failure {
-    undecodable(error.reason, &error.path, error.to_string())
+    undecodable(error.reason, &error.path, error.message.clone(), error.to_string())
 }
 
 /// The body is not what it should be: 400 / `INVALID_ARGUMENT` with a `BadRequest` detail.
-fn undecodable(reason: &'static str, field: &str, message: String) -> Failure {
+fn undecodable(reason: &'static str, field: &str, description: String, message: String) -> Failure {
     let violation = FieldViolation {
         field: field.to_owned(),
-        description: message.clone(),
+        description,
         reason: reason.to_uppercase(),
         localized_message: None,
     };

@@ -47,7 +47,7 @@ pub(super) struct Settings {
     pub(super) grpc: ReceiverMetrics,
     pub(super) http: ReceiverMetrics,
     metrics: Metrics,
-    warned_of_nothing: AtomicBool,
+    pub(super) warned_of_nothing: AtomicBool,
 }
 
 impl Shared {

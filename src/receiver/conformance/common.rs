@@ -1,0 +1,177 @@
+//! Checks G: what holds for every transport and encoding.
+
+use bytes::Bytes;
+
+use super::requests::{
+    VARIANTS, call, compressed, export, export_in, export_json, framed, post, post_variant, with,
+};
+use super::support::Gate;
+use crate::coding::Coding;
+use crate::otlp::answer::Encoding;
+use crate::outcome::{Accepted, PartialSuccess};
+use crate::signal::Signal;
+
+fn partial(rejected: i64, message: &str) -> Accepted {
+    let message = message.to_owned();
+    Accepted { partial_success: Some(PartialSuccess { rejected, message }) }
+}
+
+#[tokio::test]
+async fn g01_plain_and_gzip_requests_are_accepted() {
+    for signal in Signal::ALL {
+        let message = export(signal, 3);
+        let gate = Gate::new();
+        gate.ask(call(signal, framed(false, &message))).await.grpc_accepted(signal);
+        let batch = gate.only();
+        assert_eq!((batch.signal, batch.items), (signal, 3));
+        assert_eq!(batch.decoded.to_bytes(), message);
+        assert!(batch.encoded.is_none());
+
+        let gate = Gate::new();
+        let squeezed = compressed(Coding::Gzip, &message);
+        let request = with(call(signal, framed(true, &squeezed)), "grpc-encoding", "gzip");
+        gate.ask(request).await.grpc_accepted(signal);
+        let batch = gate.only();
+        assert_eq!(batch.items, 3);
+        assert_eq!(batch.decoded.to_bytes(), message);
+        let encoded = batch.encoded.expect("the very bytes");
+        assert_eq!((encoded.coding, encoded.body.to_bytes()), (Coding::Gzip, squeezed));
+        for variant in VARIANTS {
+            let gate = Gate::new();
+            let body = export_in(variant.0, signal);
+            let reply = gate.ask(post_variant(signal, variant, &body)).await;
+            reply.http_accepted(signal, variant.0);
+            let batch = gate.only();
+            assert_eq!(batch.items, 1);
+            let kept = variant.0 == Encoding::Protobuf && variant.1.is_some();
+            assert_eq!(batch.encoded.is_some(), kept, "compressed JSON is not what goes on");
+        }
+    }
+}
+
+#[tokio::test]
+async fn g02_a_full_success_is_an_empty_response_message() {
+    for signal in Signal::ALL {
+        let gate = Gate::new();
+        let reply = gate.ask(call(signal, framed(false, &export(signal, 1)))).await;
+        assert_eq!(reply.grpc_accepted(signal), Accepted::default());
+        assert_eq!(&reply.body[..], [0; 5]);
+        let reply = gate.ask(post(signal, Encoding::Protobuf, export(signal, 1))).await;
+        reply.http_accepted(signal, Encoding::Protobuf);
+        assert!(reply.body.is_empty());
+        let reply = gate.ask(post(signal, Encoding::Json, export_json(signal))).await;
+        reply.http_accepted(signal, Encoding::Json);
+        assert_eq!(&reply.body[..], b"{}");
+    }
+}
+
+#[tokio::test]
+async fn g03_an_empty_request_is_a_success() {
+    let gate = Gate::new();
+    for signal in Signal::ALL {
+        gate.ask(call(signal, framed(false, b""))).await.grpc_accepted(signal);
+        for variant in VARIANTS {
+            let body = match variant.0 {
+                Encoding::Json => Bytes::from_static(b"{}"),
+                Encoding::Protobuf => Bytes::new(),
+            };
+            let reply = gate.ask(post_variant(signal, variant, &body)).await;
+            reply.http_accepted(signal, variant.0);
+        }
+        gate.ask(post(signal, Encoding::Protobuf, Bytes::new())).await;
+    }
+    assert!(gate.seen().is_empty(), "and reaches nobody");
+}
+
+/// Scenario: the backend takes a part. Guarantees: the sender hears how many it lost, in its own
+/// protocol, and the counters tell both parts.
+#[tokio::test]
+async fn g04_the_number_of_rejected_items_reaches_the_sender() {
+    for signal in Signal::ALL {
+        let gate = Gate::new().answering(Ok(partial(2, "two are too old")));
+        let expected = partial(2, "two are too old");
+        let reply = gate.ask(call(signal, framed(false, &export(signal, 5)))).await;
+        assert_eq!(reply.grpc_accepted(signal), expected);
+        for variant in VARIANTS {
+            let body = export_in(variant.0, signal);
+            let reply = gate.ask(post_variant(signal, variant, &body)).await;
+            assert_eq!(reply.http_accepted(signal, variant.0), expected);
+        }
+        let items = signal.items_name();
+        let series = |verb: &str| {
+            format!("otelcol_receiver_{verb}_{items}{{receiver=\"otlp\",transport=\"grpc\"}}")
+        };
+        assert_eq!(gate.count(&series("accepted")), 3);
+        assert_eq!(gate.count(&series("refused")), 2);
+    }
+}
+
+#[tokio::test]
+async fn g05_the_backends_words_reach_the_sender() {
+    let gate = Gate::new().answering(Ok(partial(1, "span 3: no trace id")));
+    let reply = gate.ask(post(Signal::Traces, Encoding::Json, export_json(Signal::Traces))).await;
+    let text = std::str::from_utf8(&reply.body).unwrap();
+    assert_eq!(
+        text,
+        r#"{"partialSuccess":{"errorMessage":"span 3: no trace id","rejectedSpans":"1"}}"#
+    );
+}
+
+#[tokio::test]
+async fn g06_a_warning_rejects_nothing_and_has_a_text() {
+    let gate = Gate::new().answering(Ok(partial(0, "deprecated")));
+    let reply = gate.ask(call(Signal::Logs, framed(false, &export(Signal::Logs, 1)))).await;
+    assert_eq!(reply.grpc_accepted(Signal::Logs), partial(0, "deprecated"));
+    let gate = Gate::new().answering(Ok(partial(0, "")));
+    let reply = gate.ask(call(Signal::Logs, framed(false, &export(Signal::Logs, 1)))).await;
+    assert_eq!(
+        reply.grpc_accepted(Signal::Logs),
+        Accepted::default(),
+        "nothing said, nothing sent"
+    );
+}
+
+/// Scenario: a sender of a later OTLP uses fields that nobody here knows. Guarantees: they are
+/// tolerated, and forwarded.
+#[tokio::test]
+async fn g16_unknown_fields_are_tolerated_and_survive() {
+    let mut message = export(Signal::Traces, 1).to_vec();
+    // Field 1000 with the value 1.
+    message.extend([0xc0, 0x3e, 1]);
+    let gate = Gate::new();
+    gate.ask(call(Signal::Traces, framed(false, &message))).await.grpc_accepted(Signal::Traces);
+    assert_eq!(gate.only().decoded.to_bytes(), message);
+
+    let text = r#"{"later":{"x":[1,{}]},"resourceLogs":[{"scopeLogs":[{"logRecords":[{"new":null,"severityText":"I"}]}]}]}"#;
+    let gate = Gate::new();
+    let request = post(Signal::Logs, Encoding::Json, Bytes::from_static(text.as_bytes()));
+    gate.ask(request).await.http_accepted(Signal::Logs, Encoding::Json);
+    assert_eq!(gate.only().items, 1);
+}
+
+#[tokio::test]
+async fn g17_an_empty_envelope_is_dropped() {
+    for signal in Signal::ALL {
+        let gate = Gate::new();
+        gate.ask(call(signal, framed(false, &export(signal, 0)))).await.grpc_accepted(signal);
+        let reply = gate.ask(post(signal, Encoding::Protobuf, export(signal, 0))).await;
+        reply.http_accepted(signal, Encoding::Protobuf);
+        assert!(gate.seen().is_empty());
+    }
+}
+
+/// Scenario: spans use the interning fields that only profiles may use. Guarantees: not fatal, and
+/// the bytes go on as they are.
+#[tokio::test]
+async fn g18_interning_fields_outside_profiles_are_not_fatal() {
+    // Resource.attributes[0] = { value { string_value_strindex (8): 4 }, key_strindex (3): 5 }.
+    let attribute = [0x12, 2, 0x40, 4, 0x18, 5];
+    let resource = [&[0x0a, 6][..], &attribute].concat();
+    let mut message = vec![0x0a, 18, 0x0a, 8];
+    message.extend(resource);
+    // ScopeSpans with an empty Span, and schema_url "s".
+    message.extend([0x12, 2, 0x12, 0, 0x1a, 2, b's', b'u']);
+    let gate = Gate::new();
+    gate.ask(call(Signal::Traces, framed(false, &message))).await.grpc_accepted(Signal::Traces);
+    assert_eq!(gate.only().decoded.to_bytes(), message);
+}

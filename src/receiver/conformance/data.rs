@@ -1,0 +1,178 @@
+//! What another widely used gateway was seen to get wrong: data lost under an OK, answers that
+//! never come, one deep request that ends the process.
+
+use bytes::Bytes;
+
+use super::requests::{
+    End, TestBody, VARIANTS, call, compressed, export, export_json, framed, post, post_variant,
+    with,
+};
+use super::support::Gate;
+use crate::coding::Coding;
+use crate::otlp::answer::Encoding;
+use crate::outcome::{Failure, Side};
+use crate::signal::Signal;
+
+const SIGNAL: Signal = Signal::Traces;
+
+fn json(text: impl Into<Bytes>) -> http::Request<TestBody> {
+    post(SIGNAL, Encoding::Json, text.into())
+}
+
+/// Scenario: two requests in one body. Guarantees: neither is lost under an OK.
+#[tokio::test]
+async fn two_json_objects_in_one_body_are_refused() {
+    let one = export_json(SIGNAL);
+    for between in ["", " ", "\n", ","] {
+        let gate = Gate::new();
+        let body = [&one[..], between.as_bytes(), &one[..]].concat();
+        gate.ask(json(body)).await.http_status(400, Encoding::Json);
+        assert!(gate.seen().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_ends_with_its_headers_is_answered() {
+    let gate = Gate::grpc(|_| {});
+    let reply = gate.refuses("grpc_no_message", call(SIGNAL, TestBody::new([], End::Whole))).await;
+    assert_eq!(reply.grpc(), tonic::Code::InvalidArgument);
+}
+
+/// Scenario: a long text of the backend. Guarantees: code, text and hint fit into the header block
+/// of careful peers, which is 8 KiB.
+#[tokio::test]
+async fn a_long_error_of_the_backend_reaches_the_sender_shortened() {
+    for text in ["x".repeat(40_000), "\u{20ac}".repeat(40_000), "\n".repeat(40_000)] {
+        let failure = Failure::new(tonic::Code::NotFound, Side::Upstream, "upstream", text)
+            .with_retry_after(std::time::Duration::from_secs(1));
+        let gate = Gate::new().answering(Err(failure));
+        let reply = gate.ask(call(SIGNAL, framed(false, &export(SIGNAL, 1)))).await;
+        assert_eq!(reply.grpc(), tonic::Code::NotFound);
+        let size: usize = reply.headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 32).sum();
+        assert!(size < 8192, "{size}");
+    }
+}
+
+#[tokio::test]
+async fn a_gzip_reply_is_never_sent_against_the_senders_wish() {
+    let gate = Gate::grpc(|_| {});
+    let squeezed = framed(true, &compressed(Coding::Gzip, &export(SIGNAL, 1)));
+    let request = with(call(SIGNAL, squeezed), "grpc-encoding", "gzip");
+    let reply = gate.ask(with(request, "grpc-accept-encoding", "identity")).await;
+    reply.grpc_accepted(SIGNAL);
+}
+
+#[tokio::test]
+async fn an_empty_json_body_is_refused_and_null_is_an_empty_request_or_refused_readably() {
+    let gate = Gate::new();
+    gate.ask(json("")).await.http_status(400, Encoding::Json);
+    let reply = gate.ask(json("null")).await;
+    assert!(reply.http == 200 || reply.http == 400, "{reply:?}");
+    assert!(gate.seen().is_empty());
+}
+
+#[tokio::test]
+async fn json_that_is_not_utf8_is_refused() {
+    let gate = Gate::new();
+    let text = export_json(SIGNAL);
+    let position = text.windows(8).position(|window| window == b"checkout").unwrap();
+    let mut text = text.to_vec();
+    text[position] = 0xff;
+    gate.ask(json(text)).await.http_status(400, Encoding::Json);
+    assert!(gate.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_before_json_is_no_server_error() {
+    let gate = Gate::new();
+    let reply = gate.ask(json([b"\xef\xbb\xbf", &export_json(SIGNAL)[..]].concat())).await;
+    assert!(reply.http == 200 || reply.http == 400, "{reply:?}");
+    assert_eq!(reply.header("content-type"), Some("application/json"));
+}
+
+#[tokio::test]
+async fn null_ids_and_times_in_json_are_absent() {
+    let gate = Gate::new();
+    let text = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":null,"spanId":null,"startTimeUnixNano":null,"name":"a"}]}]}]}"#;
+    gate.ask(json(text)).await.http_accepted(SIGNAL, Encoding::Json);
+    assert_eq!(gate.only().items, 1);
+}
+
+/// Scenario: arrays nested a million deep, in JSON and in protobuf. Guarantees: a refusal that
+/// costs no stack, and a healthy request after it.
+#[tokio::test]
+async fn a_deep_request_is_refused_and_does_no_harm() {
+    let gate = Gate::new();
+    let deep = r#"{"arrayValue":{"values":["#.repeat(400_000);
+    let text = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{deep}"#);
+    let request = post(Signal::Logs, Encoding::Json, Bytes::from(text));
+    gate.ask(request).await.http_status(400, Encoding::Json);
+    gate.ask(json("[".repeat(4_000_000))).await.http_status(400, Encoding::Json);
+
+    // ArrayValue.values[0].array_value ..., 300 deep, from the inside out.
+    let mut message = Vec::new();
+    let nest = |key: u8, inner: Vec<u8>| {
+        let mut out = vec![key];
+        prost::encoding::encode_varint(inner.len() as u64, &mut out);
+        out.extend(inner);
+        out
+    };
+    for _ in 0..300 {
+        message = nest(0x2a, nest(0x0a, message));
+    }
+    // LogRecord.body, ScopeLogs.log_records, ResourceLogs.scope_logs, resource_logs.
+    for key in [0x2a, 0x12, 0x12, 0x0a] {
+        message = nest(key, message);
+    }
+    let request = call(Signal::Logs, framed(false, &message));
+    let reply = gate.refuses("protobuf_depth", request).await;
+    assert_eq!(reply.grpc(), tonic::Code::InvalidArgument);
+
+    let request = call(Signal::Logs, framed(false, &export(Signal::Logs, 1)));
+    gate.ask(request).await.grpc_accepted(Signal::Logs);
+}
+
+/// Scenario: a sender misspells a name, and unknown names are ignored. Guarantees: the answer
+/// is what OTLP demands, and the operator can read once that nothing was found.
+#[tokio::test]
+async fn text_without_any_item_is_a_success_that_the_log_mentions_once() {
+    let gate = Gate::new();
+    let text = std::str::from_utf8(&export_json(SIGNAL)).unwrap().replace("resourceSpans", "spams");
+    gate.ask(json(text)).await.http_accepted(SIGNAL, Encoding::Json);
+    assert!(gate.seen().is_empty());
+    assert!(gate.shared.0.warned_of_nothing.load(std::sync::atomic::Ordering::Relaxed));
+
+    let gate = Gate::new();
+    gate.ask(json("{}")).await.http_accepted(SIGNAL, Encoding::Json);
+    assert!(!gate.shared.0.warned_of_nothing.load(std::sync::atomic::Ordering::Relaxed));
+}
+
+/// Scenario: bytes that a decoder refuses, in every encoding. Guarantees: never an OK.
+#[tokio::test]
+async fn every_cut_of_a_request_is_refused_or_holds_fewer_items() {
+    let message = export(SIGNAL, 2);
+    for length in 1..message.len() {
+        let gate = Gate::new();
+        let request = post(SIGNAL, Encoding::Protobuf, message.slice(..length));
+        gate.ask(request).await.http_status(400, Encoding::Protobuf);
+        assert!(gate.seen().is_empty(), "{length}");
+    }
+    let text = export_json(SIGNAL);
+    for length in 0..text.len() {
+        let gate = Gate::new();
+        gate.ask(json(text.slice(..length))).await.http_status(400, Encoding::Json);
+    }
+}
+
+#[tokio::test]
+async fn counters_tell_accepted_and_refused_items() {
+    let labels = "{receiver=\"otlp\",transport=\"http\"}";
+    for variant in VARIANTS {
+        let failure = Failure::new(tonic::Code::Unavailable, Side::Upstream, "upstream", "no");
+        let gate = Gate::new().answering(Err(failure));
+        let body = super::requests::export_in(variant.0, SIGNAL);
+        gate.ask(post_variant(SIGNAL, variant, &body)).await;
+        assert_eq!(gate.count(&format!("otelcol_receiver_refused_spans{labels}")), 1);
+        assert_eq!(gate.count(&format!("otelcol_receiver_accepted_spans{labels}")), 0);
+    }
+}

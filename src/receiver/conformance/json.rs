@@ -1,0 +1,115 @@
+//! Checks J: OTLP/JSON, seen from the wire: what arrives as JSON reaches the pipeline as protobuf.
+
+use bytes::Bytes;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::metrics::v1::{Metric, metric, number_data_point};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message as _;
+
+use super::requests::{VARIANTS, export_json, post, post_variant};
+use super::support::Gate;
+use crate::otlp::answer::Encoding;
+use crate::signal::Signal;
+
+async fn decoded(signal: Signal, text: &str) -> Bytes {
+    let mut whole = None;
+    for variant in VARIANTS.into_iter().filter(|(encoding, _)| *encoding == Encoding::Json) {
+        let gate = Gate::new();
+        let body = Bytes::copy_from_slice(text.as_bytes());
+        let reply = gate.ask(post_variant(signal, variant, &body)).await;
+        reply.http_accepted(signal, Encoding::Json);
+        let bytes = gate.only().decoded.to_bytes();
+        assert_eq!(whole.get_or_insert_with(|| bytes.clone()), &bytes, "gzip changes nothing");
+    }
+    whole.unwrap()
+}
+
+async fn span(fields: &str) -> Span {
+    let text = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{{fields}}}]}}]}}]}}"#);
+    let request = ExportTraceServiceRequest::decode(decoded(Signal::Traces, &text).await).unwrap();
+    request.resource_spans[0].scope_spans[0].spans[0].clone()
+}
+
+async fn record(fields: &str) -> LogRecord {
+    let text = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{{fields}}}]}}]}}]}}"#);
+    let request = ExportLogsServiceRequest::decode(decoded(Signal::Logs, &text).await).unwrap();
+    request.resource_logs[0].scope_logs[0].log_records[0].clone()
+}
+
+#[tokio::test]
+async fn j01_ids_are_hexadecimal_in_any_case() {
+    let span = span(
+        r#""traceId":"5B8EFFF798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","parentSpanId":"EEE19B7EC3C1B173""#,
+    )
+    .await;
+    assert_eq!(span.trace_id[..2], [0x5b, 0x8e]);
+    assert_eq!(span.span_id, [0xee, 0xe1, 0x9b, 0x7e, 0xc3, 0xc1, 0xb1, 0x74]);
+    assert_eq!(span.parent_span_id[7], 0x73);
+    for bad in ["W47/95gDgQPSabYzgT/GDA==", "5b8e", "zz8efff798038103d269b633813fc60c"] {
+        let gate = Gate::new();
+        let text = export_json(Signal::Traces);
+        let text = std::str::from_utf8(&text).unwrap();
+        let text = text.replace("5b8efff798038103d269b633813fc60c", bad);
+        let reply = gate.ask(post(Signal::Traces, Encoding::Json, Bytes::from(text))).await;
+        let status = reply.http_status(400, Encoding::Json);
+        assert!(status.message.contains("traceId"), "it names the field: {status:?}");
+        assert!(gate.seen().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn j02_enums_are_integers() {
+    assert_eq!(span(r#""kind":3"#).await.kind, 3);
+}
+
+#[tokio::test]
+async fn j03_unknown_keys_are_ignored() {
+    let span = span(r#""name":"a","tomorrow":{"deep":[1,"two",null]}"#).await;
+    assert_eq!(span.name, "a");
+}
+
+#[tokio::test]
+async fn j04_names_are_camel_case_and_snake_case_is_taken_too() {
+    assert_eq!(span(r#""traceState":"a=b""#).await.trace_state, "a=b");
+    assert_eq!(span(r#""trace_state":"a=b""#).await.trace_state, "a=b");
+}
+
+#[tokio::test]
+async fn j05_64_bit_integers_are_texts_or_numbers() {
+    let time = "1544712660123456789";
+    for text in [format!(r#""timeUnixNano":"{time}""#), format!(r#""timeUnixNano":{time}"#)] {
+        assert_eq!(record(&text).await.time_unix_nano, 1_544_712_660_123_456_789);
+    }
+}
+
+#[tokio::test]
+async fn j06_bytes_are_base64_special_doubles_are_texts_and_null_is_absent() {
+    let body = record(r#""body":{"bytesValue":"AQID"}"#).await.body.unwrap();
+    assert_eq!(body.value, Some(Value::BytesValue(vec![1, 2, 3])));
+    let record =
+        record(r#""body":null,"timeUnixNano":null,"traceId":null,"attributes":null"#).await;
+    assert_eq!(record, LogRecord::default());
+
+    let text = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"gauge":{"dataPoints":[{"asDouble":"NaN"},{"asDouble":"Infinity"},{"asDouble":"-Infinity"},{"asDouble":1.5}]}}]}]}]}"#;
+    let bytes = decoded(Signal::Metrics, text).await;
+    let request = ExportMetricsServiceRequest::decode(bytes).unwrap();
+    let Metric { data: Some(metric::Data::Gauge(gauge)), .. } =
+        &request.resource_metrics[0].scope_metrics[0].metrics[0]
+    else {
+        panic!("a gauge");
+    };
+    let doubles: Vec<_> = gauge
+        .data_points
+        .iter()
+        .map(|point| match point.value {
+            Some(number_data_point::Value::AsDouble(double)) => double,
+            _ => panic!("a double"),
+        })
+        .collect();
+    assert!(doubles[0].is_nan());
+    assert_eq!(doubles[1..], [f64::INFINITY, f64::NEG_INFINITY, 1.5]);
+}

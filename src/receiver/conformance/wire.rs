@@ -1,0 +1,174 @@
+//! The receiver behind real HTTP/1.1 and HTTP/2, on the loopback interface.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::Version;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
+use prost::Message as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tonic::codec::CompressionEncoding;
+use tonic::transport::{Channel, Endpoint};
+use tonic_types::StatusExt as _;
+
+use super::requests::export;
+use super::support::{Gate, peer};
+use crate::outcome::{Accepted, Failure, PartialSuccess, Side};
+use crate::signal::Signal;
+
+/// Serves one connection after the other.
+async fn serve(gate: &Gate, version: Version) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let receiver = gate.receiver.clone();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let receiver = receiver.clone();
+            let service = service_fn(move |request| {
+                let receiver = receiver.clone();
+                async move { receiver.answer(&peer(), request).await }
+            });
+            let io = TokioIo::new(stream);
+            tokio::spawn(async move {
+                // How a connection ends is seen by its client.
+                let _ended = match version {
+                    Version::HTTP_2 => {
+                        http2::Builder::new(TokioExecutor::new())
+                            .timer(TokioTimer::new())
+                            .serve_connection(io, service)
+                            .await
+                    }
+                    _ => {
+                        http1::Builder::new()
+                            .timer(TokioTimer::new())
+                            .serve_connection(io, service)
+                            .await
+                    }
+                };
+            });
+        }
+    });
+    address
+}
+
+async fn client(gate: &Gate) -> TraceServiceClient<Channel> {
+    let address = serve(gate, Version::HTTP_2).await;
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    TraceServiceClient::new(endpoint.connect().await.unwrap())
+}
+
+/// Writes a request and reads until the server closes.
+async fn raw(gate: &Gate, request: &[u8]) -> String {
+    let address = serve(gate, Version::HTTP_11).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    let read = timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
+    read.expect("the server closes").unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn request(items: usize) -> ExportTraceServiceRequest {
+    ExportTraceServiceRequest::decode(export(Signal::Traces, items)).unwrap()
+}
+
+#[tokio::test]
+async fn a_generated_client_exports_plain_and_gzip() {
+    let gate = Gate::grpc(|_| {});
+    let mut plain = client(&gate).await;
+    let mut gzip = client(&gate).await.send_compressed(CompressionEncoding::Gzip);
+    for client in [&mut plain, &mut gzip] {
+        let answer = client.export(request(2000)).await.unwrap().into_inner();
+        assert_eq!(answer.partial_success, None);
+    }
+    let items: Vec<_> = gate.seen().iter().map(|batch| batch.items).collect();
+    assert_eq!(items, [2000, 2000]);
+    assert_eq!(gate.seen()[1].decoded.to_bytes(), export(Signal::Traces, 2000));
+}
+
+#[tokio::test]
+async fn a_generated_client_reads_partial_success_and_failures() {
+    let partial = PartialSuccess { rejected: 1, message: "too old".to_owned() };
+    let gate = Gate::grpc(|_| {}).answering(Ok(Accepted { partial_success: Some(partial) }));
+    let mut client = client(&gate).await;
+    let answer = client.export(request(2)).await.unwrap().into_inner();
+    let partial = answer.partial_success.unwrap();
+    assert_eq!((partial.rejected_spans, partial.error_message.as_str()), (1, "too old"));
+
+    let failure = Failure::new(tonic::Code::Unavailable, Side::Upstream, "x", "voll: 100 % \u{e9}")
+        .with_retry_after(Duration::from_millis(2500));
+    let gate = gate.answering(Err(failure));
+    let status = client.export(request(2)).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::Unavailable);
+    assert_eq!(status.message(), "voll: 100 % \u{e9}");
+    let delay = status.get_details_retry_info().unwrap().retry_delay;
+    assert_eq!(delay, Some(Duration::from_millis(2500)));
+    drop(gate);
+}
+
+/// Scenario: a call is refused before its body was read. Guarantees: the sender reads the status,
+/// and other calls on the connection go on.
+#[tokio::test]
+async fn a_call_that_is_too_large_hears_so_and_the_connection_lives_on() {
+    let gate = Gate::grpc(|server| server.max_request_bytes = 100_000);
+    let mut client = client(&gate).await;
+    for _ in 0..3 {
+        let status = client.export(request(200_000)).await.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{status:?}");
+        client.export(request(1)).await.unwrap();
+    }
+    assert_eq!(gate.seen().len(), 3);
+    assert_eq!(gate.shared.0.budget.held(), 0);
+}
+
+/// Scenario: `Content-Length` and `Transfer-Encoding` in one request, the root of request
+/// smuggling. Guarantees: one request is served, and the connection closes (RFC 9112 6.1).
+#[tokio::test]
+async fn content_length_with_transfer_encoding_is_served_once_and_closed() {
+    for order in [
+        "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+    ] {
+        let gate = Gate::new();
+        let request = format!(
+            "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{order}\r\n\
+             2\r\n{{}}\r\n0\r\n\r\nPOST /v1/traces HTTP/1.1\r\nHost: x\r\n\r\n"
+        );
+        let answer = raw(&gate, request.as_bytes()).await;
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_413_is_readable_on_http1() {
+    let gate = Gate::http(|server| server.server.max_request_bytes = 1000);
+    let mut request = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+        Content-Type: application/json\r\nContent-Length: 900000\r\n\r\n"
+        .to_vec();
+    request.resize(request.len() + 900_000, b' ');
+    let answer = raw(&gate, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 413 Payload Too Large\r\n"), "{answer}");
+    assert!(answer.contains("max_request_body_size"), "{answer}");
+    assert!(gate.seen().is_empty());
+}
+
+#[tokio::test]
+async fn grpc_over_http1_is_told_why() {
+    let gate = Gate::grpc(|_| {});
+    let request = format!(
+        "POST {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/grpc\r\n\
+         Content-Length: 5\r\n\r\n\0\0\0\0\0",
+        Signal::Traces.grpc_path()
+    );
+    let answer = raw(&gate, request.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 505 "), "{answer}");
+    assert!(answer.contains("gRPC needs HTTP/2"), "{answer}");
+}
