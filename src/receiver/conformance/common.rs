@@ -131,6 +131,20 @@ async fn g06_a_warning_rejects_nothing_and_has_a_text() {
     );
 }
 
+/// Scenario: a sender did not hear the answer and sends the same again. Guarantees: it is accepted,
+/// and both reach the backend, who alone can tell.
+#[tokio::test]
+async fn g15_a_request_sent_twice_is_accepted_twice() {
+    for signal in Signal::ALL {
+        let gate = Gate::new();
+        for _ in 0..2 {
+            gate.ask(call(signal, framed(false, &export(signal, 2)))).await.grpc_accepted(signal);
+        }
+        let seen = gate.seen();
+        assert_eq!(seen.iter().map(|batch| batch.items).collect::<Vec<_>>(), [2, 2]);
+    }
+}
+
 /// Scenario: a sender of a later OTLP uses fields that nobody here knows. Guarantees: they are
 /// tolerated, and forwarded.
 #[tokio::test]
@@ -174,4 +188,19 @@ async fn g18_interning_fields_outside_profiles_are_not_fatal() {
     let gate = Gate::new();
     gate.ask(call(Signal::Traces, framed(false, &message))).await.grpc_accepted(Signal::Traces);
     assert_eq!(gate.only().decoded.to_bytes(), message);
+}
+
+#[tokio::test]
+async fn g19_profiles_are_served_under_their_development_names() {
+    let gate = Gate::new();
+    let mut request = post(Signal::Traces, Encoding::Protobuf, export(Signal::Profiles, 2));
+    *request.uri_mut() = "/v1development/profiles".parse().unwrap();
+    gate.ask(request).await.http_accepted(Signal::Profiles, Encoding::Protobuf);
+    let mut request = call(Signal::Traces, framed(false, &export(Signal::Profiles, 3)));
+    let method = "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export";
+    *request.uri_mut() = method.parse().unwrap();
+    gate.ask(request).await.grpc_accepted(Signal::Profiles);
+    let seen = gate.seen();
+    assert_eq!(seen.iter().map(|batch| batch.items).collect::<Vec<_>>(), [2, 3]);
+    assert!(seen.iter().all(|batch| batch.signal == Signal::Profiles));
 }

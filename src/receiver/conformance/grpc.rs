@@ -7,7 +7,7 @@ use http::{Method, Version};
 use tokio::time::Instant;
 
 use super::requests::{End, TestBody, call, compressed, export, framed, post, with};
-use super::support::Gate;
+use super::support::{Gate, default_address};
 use crate::coding::Coding;
 use crate::otlp::answer::Encoding;
 use crate::outcome::{AnyDetail, Failure, Side};
@@ -38,6 +38,11 @@ async fn r01_every_signal_has_its_export_method_and_nothing_else_is_there() {
         let reply = gate.refuses("unknown_method", request).await;
         assert_eq!(reply.grpc(), tonic::Code::Unimplemented);
     }
+}
+
+#[test]
+fn r02_the_default_port_is_4317() {
+    assert_eq!(default_address("grpc"), "localhost:4317");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use http::{Method, Version};
 use super::requests::{
     End, TestBody, VARIANTS, call, compressed, export, export_in, framed, post, post_variant, with,
 };
-use super::support::Gate;
+use super::support::{Gate, default_address};
 use crate::coding::Coding;
 use crate::config::sections::UrlPaths;
 use crate::config::types::Redacted;
@@ -115,6 +115,11 @@ async fn h05_paths_that_are_not_clean_and_signals_not_served_are_404() {
         let request = post(SIGNAL, encoding, export_in(encoding, SIGNAL));
         gate.refuses("no_pipeline", request).await.http_status(404, encoding);
     }
+}
+
+#[test]
+fn h06_the_default_port_is_4318() {
+    assert_eq!(default_address("http"), "localhost:4318");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use super::requests::{TestBody, media};
 use crate::batch::Batch;
 use crate::config::sections::{GrpcServer, HttpServer, Server, ServerLimits, UrlPaths};
 use crate::config::types::{ComponentId, ListenAddress};
+use crate::config::{self, Source};
 use crate::metrics::Metrics;
 use crate::otlp::answer::{Encoding, Status, decode_status, decode_success};
 use crate::outcome::{Accepted, Outcome};
@@ -169,6 +170,23 @@ impl Gate {
         let text = self.metrics.render();
         let value = text.lines().find_map(|line| line.strip_prefix(name));
         value.map_or(0, |value| value.trim().parse().unwrap())
+    }
+}
+
+/// Where a receiver listens whose configuration only names the protocol.
+pub(super) fn default_address(protocol: &str) -> String {
+    let text = format!(
+        "yaml:{{receivers: {{otlp: {{protocols: {{{protocol}: {{}}}}}}}}, exporters: {{nop: {{}}}}, \
+         service: {{pipelines: {{traces: {{receivers: [otlp], exporters: [nop]}}}}}}}}"
+    );
+    let source = Source { configs: vec![text], ..Source::default() };
+    let (config, _) = config::load(&source).unwrap();
+    let receiver = &config.receivers[&id()];
+    let grpc = receiver.grpc.as_ref().map(|grpc| &grpc.server);
+    let http = receiver.http.as_ref().map(|http| &http.server);
+    match &grpc.or(http).unwrap().listen {
+        ListenAddress::Tcp(address) => address.clone(),
+        ListenAddress::Unix(path) => panic!("{path:?}"),
     }
 }
 
