@@ -40,7 +40,7 @@ fn numbers(source: &str) -> impl Iterator<Item = (char, u32)> {
     tests.flat_map(|name| {
         name.split('_').map_while(|word| {
             let mut letters = word.chars();
-            let group = letters.next()?;
+            let group = letters.next().filter(char::is_ascii_lowercase)?;
             letters.as_str().parse().ok().map(|number| (group, number))
         })
     })
