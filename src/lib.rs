@@ -12,7 +12,7 @@
 //! | 3 data path | `listener`, `acceptor`, `connection`, `receiver`; `processor`, `pipeline`; `exporter` |
 //! | 4 surface | `extension` |
 //! | 5 composition | `gateway`, `worker` |
-//! | 6 process | `main`, `cli` |
+//! | 6 process | `main`, `cli`, `fuzzing` |
 
 // Taken away when every part is joined.
 #![allow(dead_code, unused_imports, reason = "parts are landing one by one")]
@@ -25,6 +25,9 @@ mod config;
 mod connection;
 mod exporter;
 mod extension;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gateway;
 mod identity;
 mod listener;

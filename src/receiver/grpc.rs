@@ -191,7 +191,8 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
     })
 }
 
-fn parse_timeout(text: &[u8]) -> Option<Duration> {
+/// What a `grpc-timeout` says.
+pub(crate) fn parse_timeout(text: &[u8]) -> Option<Duration> {
     let (unit, digits) = text.split_last()?;
     if digits.is_empty() || digits.len() > 8 || !digits.iter().all(u8::is_ascii_digit) {
         return None;

@@ -35,6 +35,10 @@ use crate::identity::Identity;
 use crate::pipeline::Consumer;
 
 pub(crate) use answer::Answer;
+#[cfg(any(test, fuzzing))]
+pub(crate) use frame::{Deframer, FrameError};
+#[cfg(any(test, fuzzing))]
+pub(crate) use grpc::parse_timeout;
 pub(crate) use settings::Shared;
 
 /// Who sends on one connection.

@@ -8,6 +8,8 @@ mod anchors;
 pub(crate) mod client;
 mod error;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzed;
 pub(crate) mod inspect;
 mod material;
 pub(crate) mod own;

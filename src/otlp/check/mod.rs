@@ -20,7 +20,7 @@ mod walk;
 
 #[cfg(test)]
 mod edges;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod generate;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod oracle;

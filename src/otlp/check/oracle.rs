@@ -94,6 +94,33 @@ pub(crate) fn decode(signal: Signal, bytes: &[u8]) -> Result<Decoded, DecodeErro
     Ok(seen)
 }
 
+/// Decodes with `prost` and encodes again: the request's canonical form, without unknown fields.
+pub(crate) fn encode(signal: Signal, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    Ok(match signal {
+        Signal::Traces => ExportTraceServiceRequest::decode(bytes)?.encode_to_vec(),
+        Signal::Metrics => ExportMetricsServiceRequest::decode(bytes)?.encode_to_vec(),
+        Signal::Logs => ExportLogsServiceRequest::decode(bytes)?.encode_to_vec(),
+        Signal::Profiles => ExportProfilesServiceRequest::decode(bytes)?.encode_to_vec(),
+    })
+}
+
+/// A request as text that tells any two apart; unlike values themselves, NaN equals NaN.
+///
+/// # Panics
+///
+/// When `prost` refuses it.
+pub(crate) fn shown(signal: Signal, bytes: &[u8]) -> String {
+    fn shown_as<M: prost::Message + Default + std::fmt::Debug>(bytes: &[u8]) -> String {
+        format!("{:?}", M::decode(bytes).expect("prost accepts it"))
+    }
+    match signal {
+        Signal::Traces => shown_as::<ExportTraceServiceRequest>(bytes),
+        Signal::Metrics => shown_as::<ExportMetricsServiceRequest>(bytes),
+        Signal::Logs => shown_as::<ExportLogsServiceRequest>(bytes),
+        Signal::Profiles => shown_as::<ExportProfilesServiceRequest>(bytes),
+    }
+}
+
 impl Decoded {
     fn ids(&mut self, trace_id: &[u8], span_id: &[u8]) {
         self.ids_fit &= matches!(trace_id.len(), 0 | 16) && matches!(span_id.len(), 0 | 8);
