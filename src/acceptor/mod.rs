@@ -17,7 +17,7 @@ use crate::identity::Identity;
 use crate::metrics::Metrics;
 use crate::tls::inspect;
 use crate::tls::store::Watch;
-use crate::tls::{Alpn, Refusal, ServerSnapshot};
+use crate::tls::{Alpn, Refusal, ServerSnapshot, seen};
 
 pub(crate) use stream::{Stream, Transport};
 
@@ -99,6 +99,9 @@ impl Acceptor {
             .and_then(|chain| chain.first())
             .and_then(|leaf| inspect::describe(leaf))
             .map(|facts| Arc::new(facts.identity));
+        if let (Some(identity), Some(chain)) = (&identity, connection.peer_certificates()) {
+            seen::record(identity, chain.iter().map(AsRef::as_ref));
+        }
         self.0.metrics.handshake("ok", "");
         Ok(Accepted {
             io: Transport::Tls(Box::new(stream)),

@@ -5,7 +5,10 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 
 use crate::config::sections::Config;
@@ -13,6 +16,7 @@ use crate::extension::Surface;
 use crate::extension::readiness::{Readiness, State};
 use crate::extension::server::{Respond, host_is_direct, plain, typed};
 use crate::telemetry::Recent;
+use crate::tls::seen::{self, Client};
 
 /// One listener of a receiver.
 #[derive(Clone, Debug)]
@@ -53,6 +57,9 @@ pub(super) fn responder(pages: Arc<Pages>) -> Respond {
         match request.uri().path() {
             "/" | "/debug/servicez" | "/debug/pipelinez" | "/debug/extensionz" => {
                 typed(StatusCode::OK, "text/html; charset=utf-8", pages.render())
+            }
+            "/debug/clientsz" => {
+                typed(StatusCode::OK, "application/json", clients(&seen::clients()))
             }
             _ => plain(
                 StatusCode::NOT_FOUND,
@@ -121,6 +128,24 @@ impl Pages {
         page.push_str("</body></html>\n");
         page
     }
+}
+
+/// The client certificates seen, for `portcullis doctor --new-ca`.
+fn clients(clients: &[Client]) -> String {
+    let rows = clients.iter().map(|client| {
+        let identity = &client.identity;
+        let not_after = identity.not_after.duration_since(UNIX_EPOCH).unwrap_or_default();
+        serde_json::json!({
+            "sha256": identity.sha256,
+            "subject": identity.subject,
+            "issuer": identity.issuer,
+            "not_after_unix": not_after.as_secs(),
+            "last_seen_unix": client.last_seen,
+            "handshakes": client.handshakes,
+            "chain": client.chain.iter().map(|der| STANDARD.encode(der)).collect::<Vec<_>>(),
+        })
+    });
+    serde_json::json!({ "clients": rows.collect::<Vec<_>>() }).to_string()
 }
 
 fn join<T: ToString>(ids: &[T]) -> String {

@@ -18,6 +18,7 @@ mod profile;
 pub(crate) mod recorded;
 mod refusal;
 pub(crate) mod reload;
+pub(crate) mod seen;
 pub(crate) mod server;
 pub(crate) mod store;
 #[cfg(test)]

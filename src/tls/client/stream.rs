@@ -10,6 +10,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::tls::client::UpstreamTlsError;
 use crate::tls::client::explain::Attempt;
+use crate::tls::inspect::{self, CertificateFacts};
 use crate::tls::recorded::Recorded;
 
 /// Why a connection that had been set up broke, once it is known. With TLS 1.3 an upstream judges
@@ -43,6 +44,17 @@ impl<S> UpstreamStream<S> {
 
     pub(super) fn diagnosis(&self) -> Diagnosis {
         self.diagnosis.clone()
+    }
+
+    /// Whether the upstream asked for a certificate of ours.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.attempt.asked
+    }
+
+    /// What the upstream's certificate says.
+    pub(crate) fn presented(&self) -> Option<CertificateFacts> {
+        let leaf = self.stream.get_ref().1.peer_certificates()?.first()?;
+        inspect::describe(leaf)
     }
 
     fn learn(&self, found: Option<UpstreamTlsError>) {

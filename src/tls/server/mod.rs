@@ -1,5 +1,7 @@
 //! The listener's side: one `tls` block of a receiver, loaded.
 
+mod admit;
+
 use std::sync::Arc;
 
 use rustls::ServerConfig;
@@ -13,6 +15,8 @@ use crate::tls::inspect::Purpose;
 use crate::tls::verifier::ClientVerifier;
 use crate::tls::{anchors, own, profile};
 
+pub(crate) use admit::{Admitted, chain};
+
 /// Everything that one listener's handshakes decide with. Immutable; a connection reads it once.
 #[derive(Debug)]
 pub(crate) struct ServerSnapshot {
@@ -21,6 +25,8 @@ pub(crate) struct ServerSnapshot {
     /// Whether client certificates are demanded.
     pub(crate) demands_certificates: bool,
     pub(crate) config: Arc<ServerConfig>,
+    /// The one in `config`, to ask it outside of a handshake.
+    pub(super) verifier: Option<Arc<ClientVerifier>>,
     /// For messages.
     pub(crate) about: About,
 }
@@ -78,13 +84,16 @@ pub(crate) fn load(tls: &ServerTls) -> Result<Loaded<ServerSnapshot>, Credential
         .with_protocol_versions(profile::versions(&tls.common))
         .map_err(|error| problem(cert, 0, "tls_profile", error.to_string(), ""))?;
     let demands_certificates = anchors.is_some();
+    let mut asked = None;
     let builder = match anchors {
         None => builder.with_no_client_auth(),
         Some(anchors) => {
             let algorithms = provider.signature_verification_algorithms;
             let verifier = ClientVerifier::new(anchors, algorithms, tls.strict_x509);
             (about.client_cas, about.client_ca_place) = verifier.trusted();
-            builder.with_client_cert_verifier(Arc::new(verifier))
+            let verifier = Arc::new(verifier);
+            asked = Some(Arc::clone(&verifier));
+            builder.with_client_cert_verifier(verifier)
         }
     };
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(own.certified)));
@@ -100,6 +109,7 @@ pub(crate) fn load(tls: &ServerTls) -> Result<Loaded<ServerSnapshot>, Credential
             generation: next_generation(),
             demands_certificates,
             config: Arc::new(config),
+            verifier: asked,
             about,
         },
         warnings,

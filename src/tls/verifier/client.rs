@@ -7,8 +7,8 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::tls::anchors::Anchors;
-use crate::tls::verifier::judge::{Judge, Side, warn_once};
-use crate::tls::verifier::{note, signature};
+use crate::tls::verifier::judge::{Fault, Judge, Side, warn_once};
+use crate::tls::verifier::{explain, note, signature};
 
 /// Demands a certificate of every sender.
 #[derive(Debug)]
@@ -23,10 +23,45 @@ impl ClientVerifier {
         Self(Judge { side: Side::Sender, anchors, algorithms, strict })
     }
 
+    /// What a handshake at this moment would make of a chain.
+    pub(in crate::tls) fn admission(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Admission {
+        match self.0.judge(leaf, intermediates, now) {
+            Ok(None) => Admission::Plain,
+            Ok(Some(leniency)) => {
+                let (reason, why, help) = explain::leniency(Side::Sender, leniency);
+                Admission::Lenient { reason, why, help }
+            }
+            Err(fault) => Admission::Refused(Box::new(fault)),
+        }
+    }
+
     /// For messages: what is trusted, and where that is written.
     pub(in crate::tls) fn trusted(&self) -> (String, String) {
         (self.0.anchors.names(), self.0.anchors.place.clone())
     }
+}
+
+/// A verdict outside of a handshake.
+#[derive(Clone, Debug)]
+pub(in crate::tls) enum Admission {
+    /// Accepted, although stricter peers refuse such a certificate.
+    Lenient {
+        /// Stable reason code.
+        reason: &'static str,
+        /// What is unusual.
+        why: &'static str,
+        /// What to do about it.
+        help: &'static str,
+    },
+    /// Accepted.
+    Plain,
+    /// Refused.
+    Refused(Box<Fault>),
 }
 
 impl ClientCertVerifier for ClientVerifier {

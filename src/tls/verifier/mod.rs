@@ -14,7 +14,7 @@ mod note;
 mod server;
 mod signature;
 
-pub(super) use client::ClientVerifier;
+pub(super) use client::{Admission, ClientVerifier};
 pub(crate) use judge::{Fault, Side};
 pub(crate) use note::{Note, noted};
 pub(super) use server::{NoVerifier, ServerVerifier};
