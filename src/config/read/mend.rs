@@ -32,8 +32,12 @@ fn published(path: &str, key: &str, known: &[String]) -> Option<String> {
     let has = |key: &str| known.iter().any(|k| k == key);
     let server = path.starts_with("receivers.");
     let text = match key {
-        "client_auth_type" | "client_auth" if has("client_ca_file") => {
-            "there is no mode to choose: client_ca_file demands and verifies a client certificate"
+        "client_auth_type" if has("client_ca_file") => {
+            "client_ca_file demands and verifies a client certificate; client_auth: optional or \
+             report_only demands less"
+        }
+        "client_crl" | "client_crl_files" | "crl_file" if has("client_crl_file") => {
+            "did you mean \"client_crl_file\"? It takes a path or a list of paths"
         }
         "tls_settings" | "tls_config" | "tls_setting" | "ssl" if has("tls") => {
             "did you mean \"tls\"?"

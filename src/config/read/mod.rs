@@ -8,6 +8,7 @@ mod ids;
 mod mend;
 mod processor;
 mod receiver;
+mod revocation;
 mod section;
 mod service;
 mod statement;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::node::{Origin, Value};
-use crate::config::read::mend;
 use crate::config::read::section::Section;
+use crate::config::read::{mend, revocation};
 use crate::config::sections::{ClientTls, ServerTls, TlsCommon};
 use crate::config::types::{CipherSuite, Curve, Pem, PemSource, Redacted, TlsVersion};
 
@@ -57,7 +57,10 @@ pub(super) fn server(tls: &Section<'_>) -> ServerTls {
         }
     }
     let strict_x509 = tls.boolean("strict_x509").unwrap_or(false);
-    ServerTls { common, client_ca, client_ca_file_reload, strict_x509 }
+    let mut server =
+        ServerTls { common, client_ca, client_ca_file_reload, strict_x509, ..ServerTls::default() };
+    revocation::of_clients(tls, &mut server);
+    server
 }
 
 /// Its presence is the gate: when it is there and empty, the operator wanted one.
@@ -108,7 +111,16 @@ pub(super) fn client(tls: &Section<'_>) -> ClientTls {
             "name its CA with ca_file instead",
         );
     }
-    ClientTls { common, insecure, insecure_skip_verify, server_name_override }
+    let crl = revocation::lists(tls, "crl_file");
+    let revocation = revocation::policy(tls, "crl_file", !crl.is_empty());
+    if !crl.is_empty() && insecure_skip_verify {
+        let help = "remove insecure_skip_verify, or crl_file";
+        let message = "looks nobody up beside insecure_skip_verify: the upstream is not verified";
+        tls.error_help("crl_file", "contradiction", message, help);
+    } else if !crl.is_empty() && insecure && common.ca.is_none() {
+        tls.warn("crl_file", "no_effect", "has no effect: the connection is not TLS", "");
+    }
+    ClientTls { common, insecure, insecure_skip_verify, server_name_override, crl, revocation }
 }
 
 fn common(tls: &Section<'_>) -> TlsCommon {

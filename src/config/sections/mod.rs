@@ -20,7 +20,9 @@ pub use service::{
     LogEncoding, LogLevel, LogSampling, Logs, MetricsLevel, MetricsReader, Pipeline, PipelineId,
     Service, Telemetry,
 };
-pub use tls::{ClientTls, ServerTls, TlsCommon};
+pub use tls::{
+    ClientAuth, ClientTls, OnDoubt, RevocationPolicy, RevocationScope, ServerTls, TlsCommon,
+};
 
 use std::collections::BTreeMap;
 

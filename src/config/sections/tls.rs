@@ -27,8 +27,53 @@ pub struct TlsCommon {
     pub reload_interval: Option<Duration>,
 }
 
+/// What happens to a certificate whose issuer's revocation list does not say that it is good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDoubt {
+    /// Its holder is refused.
+    #[default]
+    Deny,
+    /// Its holder is let in.
+    Allow,
+}
+
+/// Which certificates of a chain are looked up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RevocationScope {
+    /// The leaf and every intermediate; each issuer needs a list.
+    #[default]
+    Chain,
+    /// The leaf alone.
+    Leaf,
+}
+
+/// Ours, `revocation`: how revocation lists are held against a chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RevocationPolicy {
+    /// `scope`, default `chain`.
+    pub scope: RevocationScope,
+    /// `unknown`, default `deny`: no list of the certificate's issuer.
+    pub unknown: OnDoubt,
+    /// `expired`, default `deny`: the issuer's list is past its nextUpdate.
+    pub expired: OnDoubt,
+    /// `grace`, default 0: for how long after its nextUpdate a list still counts as fresh.
+    pub grace: Duration,
+}
+
+/// Ours, `client_auth`: what is demanded of senders where `client_ca_file` is set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// A certificate that is verified.
+    #[default]
+    Require,
+    /// None, but one that is presented must be good.
+    Optional,
+    /// None; who would be refused is logged and counted.
+    ReportOnly,
+}
+
 /// A server's `tls` block. Its certificate and key are always present.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerTls {
     /// The shared keys.
     pub common: TlsCommon,
@@ -39,6 +84,35 @@ pub struct ServerTls {
     /// Ours: refuse what only Go accepts (X.509 v1 leaf, CA:TRUE leaf, pinned leaf). Default
     /// false: published recipes make such certificates, and each is accepted with one warning.
     pub strict_x509: bool,
+    /// Ours, `client_crl_file`, a path or a list: revocation lists of the client CAs. Empty means
+    /// that nobody is looked up.
+    pub client_crl: Vec<Pem>,
+    /// Ours; only with `client_crl_file`.
+    pub revocation: RevocationPolicy,
+    /// Ours; only with `client_ca_file`.
+    pub client_auth: ClientAuth,
+    /// Ours, `session_resumption`: `enabled` or `disabled`. Default: enabled without
+    /// `client_ca_file`, disabled with it.
+    pub session_resumption: Option<bool>,
+    /// Ours, `trust_loss_grace`: how long a live connection may go on after its client's
+    /// certificate expired or its CA was removed. Default 10 s; a revoked one is cut at once.
+    pub trust_loss_grace: Duration,
+}
+
+impl Default for ServerTls {
+    fn default() -> Self {
+        Self {
+            common: TlsCommon::default(),
+            client_ca: None,
+            client_ca_file_reload: false,
+            strict_x509: false,
+            client_crl: Vec::new(),
+            revocation: RevocationPolicy::default(),
+            client_auth: ClientAuth::default(),
+            session_resumption: None,
+            trust_loss_grace: Duration::from_secs(10),
+        }
+    }
 }
 
 /// A client's `tls` block; absent means TLS against the system roots.
@@ -52,4 +126,8 @@ pub struct ClientTls {
     pub insecure_skip_verify: bool,
     /// The name sent as SNI and verified, instead of the endpoint's host. A port is cut off.
     pub server_name_override: Option<String>,
+    /// Ours, `crl_file`, a path or a list: revocation lists of the upstream's CAs.
+    pub crl: Vec<Pem>,
+    /// Ours; only with `crl_file`.
+    pub revocation: RevocationPolicy,
 }

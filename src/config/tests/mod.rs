@@ -6,7 +6,9 @@ mod wrong;
 
 use std::time::Duration;
 
-use crate::config::sections::{Config, Exporter, MetricsLevel};
+use crate::config::sections::{
+    ClientAuth, Config, Exporter, MetricsLevel, OnDoubt, RevocationScope,
+};
 use crate::config::types::{ComponentId, ListenAddress, PemSource, Upstream};
 use crate::config::{Environment, Problem, Problems, Source, load};
 use crate::signal::Signal;
@@ -105,6 +107,23 @@ fn a_tls_block_names_its_files_and_keys() {
     assert_eq!(cert.key_path.as_ref(), "receivers.otlp.protocols.grpc.tls.cert_file");
     assert!(!format!("{:?}", tls.common.key).contains("KEY"));
     assert!(tls.client_ca.is_some());
+}
+
+#[test]
+fn a_tls_block_names_its_revocation_lists_and_what_they_decide() {
+    let (config, warnings) = config(&MINIMAL.replace(
+        "      grpc:\n",
+        "      grpc:\n        tls: {cert_file: /c, key_file: /k, client_ca_file: /ca, client_crl_file: [/1, /2],\n          revocation: {scope: leaf, expired: allow}, session_resumption: enabled}\n",
+    ));
+    let tls = config.receivers[&id("otlp")].grpc.as_ref().unwrap().server.tls.clone().unwrap();
+    let paths: Vec<_> = tls.client_crl.iter().map(|crl| crl.key_path.as_ref()).collect();
+    assert_eq!(paths[1], "receivers.otlp.protocols.grpc.tls.client_crl_file[1]");
+    assert_eq!(tls.revocation.scope, RevocationScope::Leaf);
+    assert_eq!((tls.revocation.unknown, tls.revocation.expired), (OnDoubt::Deny, OnDoubt::Allow));
+    assert_eq!((tls.client_auth, tls.session_resumption), (ClientAuth::Require, Some(true)));
+    assert_eq!(tls.trust_loss_grace, Duration::from_secs(10));
+    let reasons: Vec<_> = warnings.iter().map(|warning| warning.reason).collect();
+    assert_eq!(reasons, ["tls_revocation_lenient"]);
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! What is refused: each case is one mistake, and the one error must name its key and line.
-//!
-//! Over 400 lines because it is a list, and a list is read in one piece.
+
+mod others;
 
 use super::{BASE, read};
+use others::OTHERS;
 
 /// Where the mistake stands, the mistake, the key of the error below that place, its reason.
 type Case = (&'static str, &'static str, &'static str, &'static str);
 
 const TLS: &str = "receivers.otlp.protocols.grpc.tls";
+const REVOKING: &str = "receivers.otlp.protocols.grpc.tls.revocation";
 const GRPC: &str = "receivers.otlp.protocols.grpc";
 const HTTP: &str = "receivers.otlp.protocols.http";
 const OUT: &str = "exporters.otlp_grpc";
@@ -15,7 +17,6 @@ const OUT_TLS: &str = "exporters.otlp_grpc.tls";
 const OUT_HTTP: &str = "exporters.otlp_http";
 const QUEUE: &str = "exporters.otlp_grpc.sending_queue";
 const RETRY: &str = "exporters.otlp_grpc.retry_on_failure";
-const LOGS: &str = "service.telemetry.logs";
 const METRICS: &str = "service.telemetry.metrics";
 const TRACES: &str = "service.pipelines.traces";
 
@@ -98,6 +99,26 @@ const RECEIVERS: &[Case] = &[
     (TLS, "reload_interval: hourly", "reload_interval", "wrong_type"),
     (TLS, "insecure: true", "insecure", "unknown_key"),
     (TLS, "client_ca_file_reload: 1", "client_ca_file_reload", "wrong_type"),
+    (TLS, "client_crl_file: ''", "client_crl_file", "empty"),
+    (TLS, "client_crl_file: []", "client_crl_file", "empty"),
+    (TLS, "client_crl_file: ['']", "client_crl_file", "empty"),
+    (TLS, "client_crl_file: {a: b}", "client_crl_file", "wrong_type"),
+    (TLS, "client_crl_file: '${env:UNSET}'", "client_crl_file", "empty"),
+    (TLS, "client_crl_file: [/a, /a]", "client_crl_file", "duplicate_key"),
+    (TLS, "client_crl_file: /a", "client_crl_file", "tls_nobody_verified"),
+    (TLS, "client_crl_files: [/a]", "client_crl_files", "unknown_key"),
+    (TLS, "client_auth: require", "client_auth", "tls_nobody_verified"),
+    (TLS, "{client_ca_file: /a, client_auth: maybe}", "client_auth", "unknown_value"),
+    (TLS, "session_resumption: true", "session_resumption", "wrong_type"),
+    (TLS, "session_resumption: sometimes", "session_resumption", "unknown_value"),
+    (TLS, "strict_x509: 'yes'", "strict_x509", "wrong_type"),
+    (TLS, "trust_loss_grace: -1s", "trust_loss_grace", "out_of_range"),
+    (TLS, "revocation: {scope: leaf}", "revocation", "missing_key"),
+    (REVOKING, "unknown: ignore", "unknown", "unknown_value"),
+    (REVOKING, "expired: warn", "expired", "unknown_value"),
+    (REVOKING, "scope: root", "scope", "unknown_value"),
+    (REVOKING, "grace: a day", "grace", "wrong_type"),
+    (REVOKING, "on_unknown: allow", "on_unknown", "unknown_key"),
     (HTTP, "max_request_body_size: big", "max_request_body_size", "wrong_type"),
     (HTTP, "compression_algorithms: [br]", "compression_algorithms", "unknown_value"),
     (HTTP, "traces_url_path: /v1/logs", "traces_url_path", "url_path"),
@@ -147,6 +168,10 @@ const EXPORTERS: &[Case] = &[
     (OUT_TLS, "enabled: false", "enabled", "unknown_key"),
     (OUT_TLS, "insecure: 'true'", "insecure", "wrong_type"),
     (OUT_TLS, "ca_file: '${env:UNSET}'", "ca_file", "empty"),
+    (OUT_TLS, "crl_file: ''", "crl_file", "empty"),
+    (OUT_TLS, "client_crl_file: /a", "client_crl_file", "unknown_key"),
+    (OUT_TLS, "revocation: {expired: allow}", "revocation", "missing_key"),
+    (OUT_TLS, "{insecure_skip_verify: true, crl_file: /a}", "crl_file", "contradiction"),
     (QUEUE, "num_consumers: 0", "num_consumers", "out_of_range"),
     (QUEUE, "queue_size: -1", "queue_size", "out_of_range"),
     (QUEUE, "sizer: lines", "sizer", "unknown_value"),
@@ -192,158 +217,6 @@ const EXPORTERS: &[Case] = &[
     ("exporters", "debug: {loglevel: debug}", "debug.loglevel", "unknown_key"),
 ];
 
-const OTHERS: &[Case] = &[
-    ("processors", "batch: {timeout: -1s}", "batch.timeout", "out_of_range"),
-    ("processors", "batch: {send_batch_max_size: 5}", "batch.send_batch_max_size", "out_of_range"),
-    ("processors", "batch: {metadata_keys: [x, X]}", "batch.metadata_keys", "duplicate_key"),
-    (
-        "processors",
-        "memory_limiter: {limit_mib: 100}",
-        "memory_limiter.check_interval",
-        "out_of_range",
-    ),
-    ("processors", "memory_limiter: {check_interval: 1s}", "memory_limiter", "missing_key"),
-    (
-        "processors",
-        "memory_limiter: {check_interval: 1s, limit_mib: 9, spike_limit_mib: 9}",
-        "memory_limiter.spike_limit_mib",
-        "out_of_range",
-    ),
-    (
-        "processors",
-        "memory_limiter: {check_interval: 1s, limit_percentage: 101}",
-        "memory_limiter.limit_percentage",
-        "out_of_range",
-    ),
-    (
-        "processors",
-        "memory_limiter: {check_interval: 1s, limit_percentage: 10, spike_limit_percentage: 20}",
-        "memory_limiter.spike_limit_percentage",
-        "out_of_range",
-    ),
-    ("processors", "resource: {}", "resource.attributes", "missing_key"),
-    (
-        "processors",
-        "resource: {attributes: [{key: a, action: put, value: 1}]}",
-        "resource.attributes[0].action",
-        "unknown_value",
-    ),
-    (
-        "processors",
-        "resource: {attributes: [{action: upsert, value: 1}]}",
-        "resource.attributes[0].key",
-        "missing_key",
-    ),
-    (
-        "processors",
-        "resource: {attributes: [{key: a, action: insert}]}",
-        "resource.attributes[0]",
-        "missing_key",
-    ),
-    (
-        "processors",
-        "resource: {attributes: [{key: a, action: insert, from_context: b}]}",
-        "resource.attributes[0].from_context",
-        "unsupported",
-    ),
-    (
-        "processors",
-        "attributes: {actions: [{key: a, action: extract, pattern: '(x)'}]}",
-        "attributes.actions[0].pattern",
-        "pattern",
-    ),
-    (
-        "processors",
-        "attributes: {actions: [{key: a, action: delete, pattern: '('}]}",
-        "attributes.actions[0].pattern",
-        "pattern",
-    ),
-    (
-        "processors",
-        "attributes: {actions: [{key: a, action: convert, converted_type: bool}]}",
-        "attributes.actions[0].converted_type",
-        "unknown_value",
-    ),
-    (
-        "processors",
-        "attributes: {include: {match_type: strict}, actions: [{key: a, action: delete}]}",
-        "attributes.include",
-        "unsupported",
-    ),
-    (
-        "processors",
-        "transform: {trace_statements: ['limit(attributes, 10, [])']}",
-        "transform.trace_statements[0]",
-        "statement",
-    ),
-    (
-        "processors",
-        "transform: {trace_statements: [{context: datapoint, statements: []}]}",
-        "transform.trace_statements[0].context",
-        "unknown_value",
-    ),
-    (
-        "processors",
-        "transform: {log_statements: ['set(span.attributes[\"a\"], 1)']}",
-        "transform.log_statements[0]",
-        "statement",
-    ),
-    (
-        "processors",
-        "transform: {log_statements: [{context: log, conditions: ['true'], statements: []}]}",
-        "transform.log_statements[0].conditions",
-        "unsupported",
-    ),
-    ("processors", "transform: {error_mode: panic}", "transform.error_mode", "unknown_value"),
-    ("processors", "tail_sampling: {}", "tail_sampling", "unknown_component"),
-    ("extensions", "health_check: {endpoint: nowhere}", "health_check.endpoint", "endpoint"),
-    (
-        "extensions",
-        "health_check: {tls: {cert_file: a, key_file: b}}",
-        "health_check.tls",
-        "unsupported",
-    ),
-    ("extensions", "health_check: {path: health}", "health_check.path", "url_path"),
-    ("extensions", "zpages: {auth: {authenticator: basic}}", "zpages.auth", "unsupported"),
-    ("extensions", "pprof: {}", "pprof", "unknown_component"),
-    ("connectors", "forward: {}", "", "unsupported"),
-    ("service", "extensions: [health_check]", "extensions[0]", "not_configured"),
-    ("service", "workers: 0", "workers", "out_of_range"),
-    ("service", "pipeline: {}", "pipeline", "unknown_key"),
-    (
-        "service.pipelines",
-        "trace: {receivers: [otlp], exporters: [otlp_grpc]}",
-        "trace",
-        "pipeline_id",
-    ),
-    (
-        "service.pipelines",
-        "logs: {receivers: [], exporters: [otlp_grpc]}",
-        "logs.receivers",
-        "empty",
-    ),
-    ("service.pipelines", "logs: {receivers: [otlp]}", "logs", "empty"),
-    (TRACES, "processors: [batch]", "processors[0]", "not_configured"),
-    (TRACES, "exporters: [otlp_grcp]", "exporters[0]", "not_configured"),
-    (TRACES, "receivers: [otlp/2]", "receivers[0]", "not_configured"),
-    (TRACES, "receivers: otlp", "receivers", "wrong_type"),
-    (TRACES, "exporter: [otlp_grpc]", "exporter", "unknown_key"),
-    (LOGS, "level: verbose", "level", "unknown_value"),
-    (LOGS, "encoding: xml", "encoding", "unknown_value"),
-    (LOGS, "sampling: {tick: often}", "sampling.tick", "wrong_type"),
-    (METRICS, "level: all", "level", "unknown_value"),
-    (METRICS, "address: ':8888'", "address", "unknown_key"),
-    (METRICS, "readers: []", "readers", "empty"),
-    (
-        METRICS,
-        "readers: [{pull: {exporter: {prometheus: {host: a}}}}]",
-        "readers[0].pull.exporter.prometheus",
-        "missing_key",
-    ),
-    (METRICS, "views: [{}]", "views", "contradiction"),
-    ("", "recievers: {}", "recievers", "unknown_key"),
-];
-
 /// The mistake, written as deep as its place, and the line it is on.
 fn document(place: &str, mistake: &str) -> (String, u32) {
     let mut text = String::new();
@@ -368,7 +241,7 @@ fn check(cases: &[Case]) {
             _ => format!("{place}.{key}"),
         };
         // The sections that a patch may be about are there, and right.
-        let base = format!("{BASE}{}", if *place == TLS { WITH_TLS } else { "" });
+        let base = format!("{BASE}{}", around(place));
         let base = if *place == OUT_HTTP && !mistake.contains("endpoint") {
             format!("{base}\nexporters::otlp_http::endpoint: https://backend:4318\n")
         } else {
@@ -387,6 +260,18 @@ fn check(cases: &[Case]) {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
+
+/// What must be there for a mistake at this place to be the only one.
+fn around(place: &str) -> &'static str {
+    match place {
+        TLS => WITH_TLS,
+        REVOKING => WITH_CRL,
+        _ => "",
+    }
+}
+
+const WITH_CRL: &str = "\nreceivers::otlp::protocols::grpc::tls: {cert_file: a, key_file: b, \
+     client_ca_file: c, client_crl_file: [d, e]}\n";
 
 const WITH_TLS: &str = "\nreceivers::otlp::protocols::grpc::tls: {cert_file: a, key_file: b}\n";
 
@@ -416,6 +301,7 @@ fn published_mistakes_are_answered_with_what_was_meant() {
         (GRPC, "tls_settings: {}", "did you mean \"tls\"?"),
         (TLS, "client_auth_type: x", "client_ca_file demands and verifies"),
         (TLS, "client_ca: /ca", "client_ca_file"),
+        (TLS, "client_crl_files: [/a]", "did you mean \"client_crl_file\"?"),
         (GRPC, "endpoint: $HOST:1", "${env:HOST}"),
         (OUT, "ca_file: /ca.pem", "tls: { ca_file"),
         (OUT_TLS, "client_ca_file: /ca.pem", "ca_file"),
@@ -427,7 +313,7 @@ fn published_mistakes_are_answered_with_what_was_meant() {
         (TLS, "min_version: 1.2", "quotes"),
     ] {
         let (patch, _) = document(place, mistake);
-        let base = format!("{BASE}{}", if place == TLS { WITH_TLS } else { "" });
+        let base = format!("{BASE}{}", around(place));
         let problems = read(&[&base, &patch], &[], &[]).unwrap_err();
         assert!(problems.to_string().contains(help), "{help} not in {problems}");
     }
