@@ -5,9 +5,9 @@
 //! elsewhere.
 
 mod facts;
+mod key;
 mod names;
 
-pub(crate) use facts::{
-    CertificateFacts, KeyFacts, KeyKind, Purpose, bit_length, describe, named, sha256_hex,
-};
+pub(crate) use facts::{CertificateFacts, Purpose, describe, named, sha256_hex};
+pub(crate) use key::{KeyFacts, KeyKind, bit_length};
 pub(crate) use names::{date, shown};

@@ -368,11 +368,7 @@ pub(super) fn name_mismatch(
 }
 
 fn has_names(facts: &CertificateFacts) -> bool {
-    let identity = &facts.identity;
-    !(identity.dns.is_empty()
-        && identity.ips.is_empty()
-        && identity.uris.is_empty()
-        && identity.emails.is_empty())
+    !names(facts).is_empty()
 }
 
 /// All subject alternative names of all kinds, capped.
