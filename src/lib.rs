@@ -12,7 +12,7 @@
 //! | 3 data path | `listener`, `acceptor`, `connection`, `receiver`; `processor`, `pipeline`; `exporter` |
 //! | 4 surface | `extension` |
 //! | 5 composition | `gateway`, `worker` |
-//! | 6 process | `main`, `cli`, `fuzzing` |
+//! | 6 process | `main`, `cli`, `fuzzing`, `measure` (for `benches/`) |
 
 // Taken away when every part is joined.
 #![allow(dead_code, unused_imports, reason = "parts are landing one by one")]
@@ -31,6 +31,8 @@ pub mod fuzzing;
 mod gateway;
 mod identity;
 mod listener;
+#[doc(hidden)]
+pub mod measure;
 mod metrics;
 mod otlp;
 mod outcome;

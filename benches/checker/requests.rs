@@ -4,7 +4,8 @@
 use opentelemetry_proto::tonic::{
     collector::{
         logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest,
-        profiles::v1development::ExportProfilesServiceRequest, trace::v1::ExportTraceServiceRequest,
+        profiles::v1development::ExportProfilesServiceRequest,
+        trace::v1::ExportTraceServiceRequest,
     },
     common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value},
     logs::v1::{LogRecord, ResourceLogs, ScopeLogs},
@@ -92,12 +93,25 @@ fn attributes(random: &mut Random) -> Vec<KeyValue> {
             "url.path",
             random.pick(&["/", "/api/v1/carts", "/api/v1/products/search", "/checkout/confirm"]),
         ),
-        attribute("http.response.status_code", Value::IntValue(200 + random.below(3).cast_signed())),
+        attribute(
+            "http.response.status_code",
+            Value::IntValue(200 + random.below(3).cast_signed()),
+        ),
         text("server.address", random.pick(&["cart.shop.svc.cluster.local", "10.42.7.19", "db-0"])),
         attribute("network.peer.port", random.int(65_536)),
         text("session.id", format!("{:016x}", random.next())),
         attribute("cache.hit", Value::BoolValue(random.below(2) == 0)),
-        text("customer.name", random.pick(&["Mira", "Anna Schmidt", "Jos\u{e9} \u{c1}lvarez", "Li", "Tom Baker", "A. N. Other"])),
+        text(
+            "customer.name",
+            random.pick(&[
+                "Mira",
+                "Anna Schmidt",
+                "Jos\u{e9} \u{c1}lvarez",
+                "Li",
+                "Tom Baker",
+                "A. N. Other",
+            ]),
+        ),
     ]
 }
 
@@ -264,7 +278,11 @@ fn dictionary(random: &mut Random) -> ProfilesDictionary {
             })
             .collect(),
         function_table: (0..1000)
-            .map(|at| Function { name_strindex: at, filename_strindex: at / 8, ..Function::default() })
+            .map(|at| Function {
+                name_strindex: at,
+                filename_strindex: at / 8,
+                ..Function::default()
+            })
             .collect(),
         link_table: (0..100)
             .map(|_| Link { trace_id: random.id(16), span_id: random.id(8) })

@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 7] = [
     &["listener", "acceptor", "connection", "receiver", "processor", "pipeline", "exporter"],
     &["extension"],
     &["gateway", "worker"],
-    &["main", "cli", "fuzzing", "lib"],
+    &["main", "cli", "fuzzing", "measure", "lib"],
 ];
 
 const MAX_LINES: usize = 400;
