@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
-use crate::config::sections::{self, ClientTls, GrpcExporter};
+use crate::config::sections::{self, ClientTls, GrpcExporter, HttpExporter};
 use crate::config::types::{ComponentId, Upstream};
 use crate::exporter::debug::Debug;
 use crate::exporter::grpc::{GrpcClient, Template};
+use crate::exporter::http::{self, HttpClient, Target};
 use crate::exporter::{Exporter, Kind};
 use crate::metrics::{ExporterMetrics, Metrics};
 use crate::telemetry::OutputError;
@@ -28,6 +29,7 @@ pub(crate) struct Blueprint {
 enum Plan {
     Debug(Arc<Debug>),
     Grpc(Box<GrpcPlan>),
+    Http(Box<HttpPlan>),
     Nop,
 }
 
@@ -35,6 +37,12 @@ enum Plan {
 struct GrpcPlan {
     config: GrpcExporter,
     template: Template,
+    credentials: Option<Credentials>,
+}
+
+#[derive(Debug)]
+struct HttpPlan {
+    template: Arc<http::Template>,
     credentials: Option<Credentials>,
 }
 
@@ -46,7 +54,7 @@ pub(crate) struct Credentials {
     /// What the exporter speaks; see [`client::load`].
     pub(crate) alpn: &'static [&'static [u8]],
     /// Publishing here makes every worker open new connections and drain the old ones.
-    pub(crate) store: Store<ClientSnapshot>,
+    pub(crate) store: Arc<Store<ClientSnapshot>>,
 }
 
 impl Credentials {
@@ -58,7 +66,7 @@ impl Credentials {
         let loaded = client::load(tls, alpn)?;
         warnings.extend(loaded.warnings.iter().map(ToString::to_string));
         let (store, _) = Store::new(loaded.snapshot);
-        Ok(Self { tls: tls.clone(), alpn, store })
+        Ok(Self { tls: tls.clone(), alpn, store: Arc::new(store) })
     }
 
     fn watch(&self) -> Watch<ClientSnapshot> {
@@ -81,7 +89,8 @@ impl Blueprint {
         let plan = match config {
             sections::Exporter::Grpc(config) => return Self::grpc(id, config, metrics, warnings),
             sections::Exporter::Debug(config) => Plan::Debug(Arc::new(Debug::new(id, config)?)),
-            sections::Exporter::Http(_) | sections::Exporter::Nop => Plan::Nop,
+            sections::Exporter::Http(config) => return Self::http(id, config, metrics, warnings),
+            sections::Exporter::Nop => Plan::Nop,
         };
         Ok(Self {
             id: id.clone(),
@@ -116,10 +125,40 @@ impl Blueprint {
         })
     }
 
+    fn http(
+        id: &ComponentId,
+        config: &HttpExporter,
+        metrics: &Metrics,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, LoadError> {
+        let mut urls = config.urls.iter().flatten();
+        let credentials = if urls.any(|url| url.starts_with("https:")) {
+            let alpn: &[&[u8]] =
+                if config.force_attempt_http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
+            Some(Credentials::load(&config.tls, alpn, warnings)?)
+        } else {
+            None
+        };
+        let watch = credentials.as_ref().map(Credentials::watch);
+        let template = Arc::new(http::Template::new(config, watch.as_ref())?);
+        let counted = std::array::from_fn(|index| match template.target(index) {
+            Some(Target { host, port, path, .. }) => metrics.exporter(id, host, *port, Some(path)),
+            None => metrics.exporter(id, "", 0, None),
+        });
+        let endpoint = (0..4).find_map(|index| Some(template.target(index)?.shown.clone()));
+        Ok(Self {
+            id: id.clone(),
+            endpoint: endpoint.unwrap_or_default(),
+            metrics: counted,
+            plan: Plan::Http(Box::new(HttpPlan { template, credentials })),
+        })
+    }
+
     /// What can be read again while the exporter runs.
     pub(crate) fn credentials(&self) -> Option<&Credentials> {
         match &self.plan {
             Plan::Grpc(plan) => plan.credentials.as_ref(),
+            Plan::Http(plan) => plan.credentials.as_ref(),
             Plan::Debug(_) | Plan::Nop => None,
         }
     }
@@ -134,6 +173,10 @@ impl Blueprint {
                 plan.template.clone(),
                 plan.credentials.as_ref().map(Credentials::watch),
             ))),
+            Plan::Http(plan) => {
+                let template = Arc::clone(&plan.template);
+                Kind::Http(Box::new(HttpClient::new(self.id.to_string(), template)))
+            }
             Plan::Nop => Kind::Nop,
         };
         Exporter {

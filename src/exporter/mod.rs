@@ -9,6 +9,8 @@ mod debug;
 #[cfg(test)]
 pub(crate) mod fake;
 mod grpc;
+mod http;
+mod margin;
 mod payload;
 #[cfg(test)]
 mod testing;
@@ -44,6 +46,7 @@ enum Kind {
     #[cfg(test)]
     Fake(fake::Fake),
     Grpc(Box<grpc::GrpcClient>),
+    Http(Box<http::HttpClient>),
     Nop,
 }
 
@@ -60,7 +63,7 @@ impl Exporter {
             #[cfg(test)]
             Kind::Fake(_) => {}
             Kind::Grpc(client) => client.connect(),
-            Kind::Debug(_) | Kind::Nop => {}
+            Kind::Debug(_) | Kind::Http(_) | Kind::Nop => {}
         }
     }
 
@@ -77,6 +80,7 @@ impl Exporter {
                 Ok(Accepted::default())
             }
             Kind::Grpc(client) => client.export(batch).await,
+            Kind::Http(client) => client.export(batch).await,
             Kind::Nop => Ok(Accepted::default()),
         };
         drop(in_flight);

@@ -13,7 +13,7 @@ use crate::batch::{Batch, Rope};
 use crate::coding::{self, Coding};
 use crate::config::sections::GrpcExporter;
 use crate::config::types::{Compression, Upstream};
-use crate::exporter::{LoadError, user_agent};
+use crate::exporter::{LoadError, margin, user_agent};
 use crate::signal::Signal;
 
 /// The unchanging part of requests. Clones share it.
@@ -25,13 +25,6 @@ pub(crate) struct Template {
     coding: Option<Coding>,
     timeout: Option<Duration>,
 }
-
-/// Time kept back for the way of the answer, so that it reaches a sender before it gives up: a
-/// tenth of what is left, within these bounds.
-const MARGIN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
-
-/// The longest wait that is announced and waited for when nobody names one.
-const NO_TIMEOUT: Duration = Duration::from_secs(3600);
 
 impl Template {
     /// Warnings are about headers that have no effect.
@@ -75,14 +68,9 @@ impl Template {
         Ok(Self { uris: Signal::ALL.map(uri), headers, coding, timeout })
     }
 
-    /// When the answer must be there: the exporter's timeout, or earlier when the sender gives up
-    /// earlier.
+    /// When the answer must be there.
     pub(crate) fn deadline(&self, sender: Instant) -> Instant {
-        let now = Instant::now();
-        let left = sender.saturating_duration_since(now);
-        let (least, most) = MARGIN;
-        let left = left.saturating_sub((left / 10).clamp(least, most));
-        now + left.min(self.timeout.unwrap_or(NO_TIMEOUT))
+        margin::deadline(sender, self.timeout)
     }
 
     /// The bytes to send and whether they are compressed: those that came in, when they came in

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::config::types::Upstream;
 use crate::exporter::upstream::io::Socket;
-use crate::exporter::upstream::{Address, ConnectError, Io};
+use crate::exporter::upstream::{Address, ConnectError, Io, Proxy};
 use crate::tls::client::Diagnosis;
 use crate::tls::store::Watch;
 use crate::tls::{Alpn, ClientSnapshot, Connector};
@@ -16,6 +16,7 @@ use crate::tls::{Alpn, ClientSnapshot, Connector};
 #[derive(Clone, Debug)]
 pub(crate) struct Dialer {
     upstream: Upstream,
+    proxy: Option<Proxy>,
     tls: Option<(Watch<ClientSnapshot>, Connector)>,
     connect_timeout: Duration,
 }
@@ -43,7 +44,13 @@ impl Dialer {
             Upstream::Unix(_) => "localhost".to_owned(),
         };
         let tls = snapshots.map(|watch| (watch.clone(), Connector::new(watch, host)));
-        Self { upstream, tls, connect_timeout }
+        Self { upstream, proxy: None, tls, connect_timeout }
+    }
+
+    /// The same, through a proxy.
+    pub(crate) fn through(mut self, proxy: Option<Proxy>) -> Self {
+        self.proxy = proxy;
+        self
     }
 
     /// The number of the credentials in force; 0 on plaintext.
@@ -61,12 +68,13 @@ impl Dialer {
         Instant::now() + self.connect_timeout
     }
 
-    /// The upstream's addresses.
+    /// The addresses of the upstream, or of the proxy before it.
     ///
     /// # Errors
     /// The name cannot be resolved in time.
     pub(crate) async fn resolve(&self, deadline: Instant) -> Result<Vec<Address>, ConnectError> {
-        Address::resolve(&self.upstream, deadline).await
+        let next = self.proxy.as_ref().map_or(&self.upstream, |proxy| &proxy.at);
+        Address::resolve(next, deadline).await
     }
 
     /// Connects and shakes hands. Dropping the future gives up.
@@ -78,15 +86,44 @@ impl Dialer {
         address: &Address,
         deadline: Instant,
     ) -> Result<Dialed, ConnectError> {
-        let socket = self.connect(address, deadline).await?;
+        let mut socket = self.connect(address, deadline).await?;
+        if let Some(proxy) = &self.proxy {
+            proxy.open(&mut socket, deadline).await?;
+        }
         self.secure(socket, address, deadline).await
     }
 
-    pub(super) async fn connect(
+    /// Tries addresses in turn, each for its share of the time, and answers the first success or
+    /// the last failure.
+    ///
+    /// # Errors
+    /// None of them worked.
+    pub(crate) async fn first<T>(
         &self,
-        address: &Address,
+        addresses: Vec<Address>,
         deadline: Instant,
-    ) -> Result<Socket, ConnectError> {
+        mut finish: impl AsyncFnMut(Dialed, Address, Instant) -> Result<T, ConnectError>,
+    ) -> Result<T, ConnectError> {
+        let mut failure = None;
+        let count = addresses.len();
+        for (index, address) in addresses.into_iter().enumerate() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let until = Instant::now() + left / u32::try_from(count - index).unwrap_or(1);
+            let attempt = async {
+                let dialed = self.dial(&address, until).await?;
+                finish(dialed, address.clone(), until).await
+            };
+            match attempt.await {
+                Ok(done) => return Ok(done),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.unwrap_or_else(|| {
+            ConnectError::new("upstream_unresolvable", "every address has a connection already")
+        }))
+    }
+
+    async fn connect(&self, address: &Address, deadline: Instant) -> Result<Socket, ConnectError> {
         let connecting = async {
             match address {
                 Address::Tcp(address) => {

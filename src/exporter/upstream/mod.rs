@@ -11,10 +11,12 @@ mod error;
 mod io;
 mod link;
 mod pool;
+mod proxy;
 
 pub(crate) use address::Address;
-pub(crate) use dialer::Dialer;
+pub(crate) use dialer::{Dialed, Dialer};
 pub(crate) use error::ConnectError;
 pub(crate) use io::Io;
 pub(crate) use link::{Lease, Link};
 pub(crate) use pool::{Acquire, Pool, PoolSettings};
+pub(crate) use proxy::Proxy;

@@ -246,24 +246,7 @@ impl Shared {
             }
             candidates
         };
-        let mut failure = None;
-        let count = candidates.len();
-        for (index, address) in candidates.into_iter().enumerate() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let share = left / u32::try_from(count - index).unwrap_or(1);
-            let until = Instant::now() + share;
-            let attempt = async {
-                let dialed = self.dialer.dial(&address, until).await?;
-                Link::open(dialed, address.clone(), until).await
-            };
-            match attempt.await {
-                Ok(opened) => return Ok(opened),
-                Err(error) => failure = Some(error),
-            }
-        }
-        Err(failure.unwrap_or_else(|| {
-            ConnectError::new("upstream_unresolvable", "every address has a connection already")
-        }))
+        self.dialer.first(candidates, deadline, Link::open).await
     }
 
     /// Takes note of how an attempt ended.

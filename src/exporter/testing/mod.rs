@@ -1,5 +1,7 @@
 //! Upstreams that behave as a test wants, and what is needed to send to them.
 
+pub(crate) mod web;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,0 +1,185 @@
+//! Reads an OTLP/HTTP answer under a size limit.
+//!
+//! Guarantees that an upstream's 2xx stays a success when only its words cannot be read (the
+//! Collector counts such data as failed, and it would be sent again), except that an answer over
+//! the limit is a failure that is not retried (check L9).
+
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::{HeaderMap, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tonic::Code;
+use tracing::warn;
+
+use crate::batch::{Batch, Rope};
+use crate::coding::{Coding, InflateError, Inflater};
+use crate::exporter::http::retry_after;
+use crate::otlp::answer::{self, Encoding};
+use crate::outcome::{Accepted, Failure, Outcome};
+
+/// Largest answer read, in bytes, before and after inflating (OTLP 1.11 recommends 4 MiB).
+pub(super) const MAX_ANSWER: usize = 4 * 1024 * 1024;
+/// What a 429 without `Retry-After` becomes: RESOURCE_EXHAUSTED without a hint would make senders
+/// on gRPC drop data that the upstream only wants later.
+const SOON: Duration = Duration::from_secs(1);
+
+/// An answer as it came.
+#[derive(Debug)]
+pub(super) struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    /// `None` when it was too large.
+    body: Option<Bytes>,
+}
+
+/// Reads an answer to its end.
+///
+/// # Errors
+/// The connection broke.
+pub(super) async fn read(response: Response<Incoming>) -> Result<Answer, hyper::Error> {
+    let (head, mut body) = response.into_parts();
+    let mut whole = BytesMut::new();
+    let mut body_read = None;
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame?.into_data() else { continue };
+        if whole.len() + piece.len() > MAX_ANSWER {
+            return Ok(Answer { status: head.status, headers: head.headers, body: None });
+        }
+        whole.extend_from_slice(&piece);
+    }
+    body_read.get_or_insert_with(|| whole.freeze());
+    Ok(Answer { status: head.status, headers: head.headers, body: body_read })
+}
+
+impl Answer {
+    /// What the upstream said. `failure` makes a failure out of code, reason and text.
+    pub(super) fn outcome(
+        &self,
+        batch: &Batch,
+        failure: impl Fn(Code, &'static str, &str) -> Failure,
+    ) -> Outcome {
+        let body = self.inflated();
+        if self.status.is_success() {
+            return match body {
+                Ok(body) => Ok(self.accepted(batch, &body)),
+                Err(Unreadable::Damaged) => Ok(Accepted::default()),
+                Err(Unreadable::TooLarge) => {
+                    let text = "its answer is larger than 4 MiB and was not read; it may have taken the batch";
+                    Err(failure(Code::Internal, "upstream_answer_too_large", text))
+                }
+            };
+        }
+        if self.status.is_redirection() {
+            return Err(self.redirected(failure));
+        }
+        Err(self.refused(&body.unwrap_or_default(), failure))
+    }
+
+    fn accepted(&self, batch: &Batch, body: &[u8]) -> Accepted {
+        let Some(encoding) = self.encoding() else { return Accepted::default() };
+        answer::decode_success(batch.signal, body, encoding).unwrap_or_else(|error| {
+            warn!(signal = %batch.signal, %error, "upstream's success has a body that cannot be read; taken as a success");
+            Accepted::default()
+        })
+    }
+
+    fn refused(
+        &self,
+        body: &[u8],
+        failure: impl Fn(Code, &'static str, &str) -> Failure,
+    ) -> Failure {
+        let number = self.status.as_u16();
+        let code = answer::code_of_http(number);
+        let status = self.encoding().and_then(|encoding| answer::decode_status(body, encoding));
+        let text = match &status {
+            Some(status) if !status.message.is_empty() => {
+                format!("it answered HTTP status {number}: {}", status.message)
+            }
+            _ => format!("it answered HTTP status {number}"),
+        };
+        let mut failed = failure(code, reason(number), &text);
+        failed.retry_after = self.retry_after(status.as_ref().and_then(|s| s.retry_after));
+        if let Some(status) = status {
+            failed.details = status.details;
+        }
+        failed
+    }
+
+    /// Only on 429 and 503, as in the Collector.
+    fn retry_after(&self, of_status: Option<Duration>) -> Option<Duration> {
+        let header = || self.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let delay = || header().and_then(|value| retry_after::parse(value, SystemTime::now()));
+        match self.status.as_u16() {
+            429 => Some(delay().or(of_status).unwrap_or(SOON)),
+            503 => delay().or(of_status),
+            _ => None,
+        }
+    }
+
+    fn redirected(&self, failure: impl Fn(Code, &'static str, &str) -> Failure) -> Failure {
+        let to = self.headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let text = format!(
+            "it answered HTTP status {} and sends us to {to:?}; redirects are not followed: write the final URL into the exporter's endpoint",
+            self.status.as_u16()
+        );
+        failure(Code::Unknown, "upstream_redirect", &text)
+    }
+
+    /// How the body is written, parameters such as a charset aside.
+    fn encoding(&self) -> Option<Encoding> {
+        let value = self.headers.get(CONTENT_TYPE)?.to_str().ok()?;
+        match value.split(';').next()?.trim() {
+            "application/json" => Some(Encoding::Json),
+            "application/x-protobuf" => Some(Encoding::Protobuf),
+            _ => None,
+        }
+    }
+
+    fn inflated(&self) -> Result<Bytes, Unreadable> {
+        let body = self.body.as_ref().ok_or(Unreadable::TooLarge)?;
+        let name = self.headers.get(CONTENT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or("");
+        let coding = match Coding::from_http_name(name) {
+            Some(None) => return Ok(body.clone()),
+            Some(Some(coding)) => coding,
+            None => return Err(Unreadable::Damaged),
+        };
+        let mut out = Rope::new();
+        let mut inflater = Inflater::new(coding, MAX_ANSWER);
+        match inflater.push(body, &mut out).and_then(|()| inflater.finish(&mut out)) {
+            Ok(()) => Ok(out.to_bytes()),
+            Err(InflateError::TooLarge { .. }) => Err(Unreadable::TooLarge),
+            Err(error) => {
+                warn!(%error, "upstream's answer cannot be inflated");
+                Err(Unreadable::Damaged)
+            }
+        }
+    }
+}
+
+enum Unreadable {
+    Damaged,
+    TooLarge,
+}
+
+/// A closed set of labels for an open set of numbers.
+fn reason(status: u16) -> &'static str {
+    match status {
+        400 => "upstream_http_400",
+        401 => "upstream_http_401",
+        403 => "upstream_http_403",
+        404 => "upstream_http_404",
+        408 => "upstream_http_408",
+        413 => "upstream_http_413",
+        415 => "upstream_http_415",
+        429 => "upstream_http_429",
+        500 => "upstream_http_500",
+        502 => "upstream_http_502",
+        503 => "upstream_http_503",
+        504 => "upstream_http_504",
+        100..=499 => "upstream_http_4xx",
+        _ => "upstream_http_5xx",
+    }
+}

@@ -1,0 +1,118 @@
+//! `otlp_http`: batches to an upstream that speaks OTLP/HTTP.
+//!
+//! Guarantees that an upstream's answer reaches the sender with its meaning, retry hint and
+//! partial success. Redirects are not followed: a batch and our certificate go where the operator
+//! said, and nowhere else.
+
+mod answer;
+mod body;
+mod connector;
+mod origin;
+mod retry_after;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+use tonic::Code;
+
+use crate::batch::Batch;
+use crate::exporter::http::body::Body;
+use crate::exporter::http::origin::{Origin, RequestError};
+use crate::exporter::margin;
+use crate::outcome::{Failure, Outcome, Side};
+
+pub(super) use template::{Target, Template};
+
+/// One worker's client.
+#[derive(Debug)]
+pub(super) struct HttpClient {
+    exporter: String,
+    template: Arc<Template>,
+    /// By [`crate::signal::Signal::index`]; signals of one origin share connections.
+    origins: [Option<Arc<Origin>>; 4],
+}
+
+impl HttpClient {
+    pub(super) fn new(exporter: String, template: Arc<Template>) -> Self {
+        let mut known: Vec<(&Target, Arc<Origin>)> = Vec::new();
+        let origins = std::array::from_fn(|index| {
+            let target = template.target(index)?;
+            if let Some((_, origin)) = known.iter().find(|(other, _)| other.same_origin(target)) {
+                return Some(Arc::clone(origin));
+            }
+            let origin = Arc::new(Origin::new(target, &template.pooling));
+            known.push((target, Arc::clone(&origin)));
+            Some(origin)
+        });
+        drop(known);
+        Self { exporter, template, origins }
+    }
+
+    /// Sends a batch and reads the answer, in time for the sender. Dropping the future gives the
+    /// request up.
+    pub(super) async fn export(&self, batch: &Batch) -> Outcome {
+        let index = batch.signal.index();
+        let (Some(target), Some(Some(origin))) =
+            (self.template.target(index), self.origins.get(index))
+        else {
+            return Err(self.no_endpoint(batch));
+        };
+        let deadline = margin::deadline(batch.deadline, self.template.timeout);
+        let body = self.template.body(batch);
+        for attempt in 1.. {
+            let request = self.template.request(target, Body::new(body.clone()));
+            let exchange = async {
+                let response = origin.send(request).await?;
+                Ok(answer::read(response).await?)
+            };
+            return match timeout_at(deadline, exchange).await {
+                Err(_) => Err(self.late(target)),
+                Ok(Ok(answer)) => answer
+                    .outcome(batch, |code, reason, text| self.failure(target, code, reason, text)),
+                Ok(Err(RequestError::Unprocessed(_))) if attempt < MAX_ATTEMPTS => continue,
+                Ok(Err(error)) => Err(self.broken(target, error)),
+            };
+        }
+        Err(self.failure(target, Code::Internal, "internal", "gave up"))
+    }
+
+    fn failure(&self, target: &Target, code: Code, reason: &'static str, text: &str) -> Failure {
+        let message = format!("exporter {}, upstream {}: {text}", self.exporter, target.shown);
+        Failure::new(code, Side::Upstream, reason, message)
+    }
+
+    fn late(&self, target: &Target) -> Failure {
+        let text = "no answer in time: it is slow or hangs, or the exporter's timeout is too short; it may have taken the batch";
+        self.failure(target, Code::DeadlineExceeded, "upstream_deadline", text)
+    }
+
+    fn broken(&self, target: &Target, error: RequestError) -> Failure {
+        let (reason, text) = match error {
+            RequestError::Connect(error, delay) => {
+                return error.failure(&self.exporter, &target.shown, delay);
+            }
+            RequestError::Tls(error) => {
+                (error.reason(), format!("the request was cut off: {error}"))
+            }
+            RequestError::Unprocessed(text) | RequestError::Unknown(text) => {
+                ("upstream_disconnected", format!("the request was cut off: {text}"))
+            }
+        };
+        self.failure(target, Code::Unavailable, reason, &text)
+    }
+
+    fn no_endpoint(&self, batch: &Batch) -> Failure {
+        let signal = batch.signal;
+        let message = format!(
+            "exporter {} has neither endpoint nor {signal}_endpoint: set one, or take it out of the {signal} pipelines",
+            self.exporter
+        );
+        Failure::new(Code::Unimplemented, Side::Internal, "no_endpoint", message)
+    }
+}
+
+/// How often a request is sent at most; each but the last was provably not processed.
+const MAX_ATTEMPTS: usize = 3;
