@@ -4,6 +4,8 @@
 //! Guarantees that a refused peer is logged and counted here, once: callers just drop it.
 //! Knows nothing of HTTP beyond ALPN.
 
+mod farewell;
+mod report;
 mod stream;
 
 use std::sync::Arc;
@@ -12,12 +14,13 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
+use crate::acceptor::report::Report;
 use crate::config::sections::ServerLimits;
 use crate::identity::Identity;
 use crate::metrics::Metrics;
 use crate::tls::inspect;
 use crate::tls::store::Watch;
-use crate::tls::{Alpn, Refusal, ServerSnapshot, seen};
+use crate::tls::{Alpn, Handshake, Plaintext, Recorded, Refusal, ServerSnapshot, noted, seen};
 
 pub(crate) use stream::{Stream, Transport};
 
@@ -31,6 +34,7 @@ struct Shared {
     permits: Semaphore,
     limits: ServerLimits,
     metrics: Metrics,
+    report: Report,
 }
 
 /// A connection that may carry requests.
@@ -58,6 +62,7 @@ impl Acceptor {
             permits: Semaphore::new(limits.max_handshakes),
             limits: limits.clone(),
             metrics,
+            report: Report::default(),
         }))
     }
 
@@ -79,19 +84,53 @@ impl Acceptor {
         };
         let deadline = Instant::now() + self.0.limits.handshake_timeout;
         let snapshot = snapshots.current();
-        let refused = |reason, message: String| {
-            self.0.metrics.handshake("refused", reason);
-            Refusal { reason, message: format!("{peer}: {message}"), help: String::new() }
+        let shaken = self.shake(stream, peer, &snapshot, deadline).await;
+        let (stream, refusal) = match shaken {
+            Ok(accepted) => {
+                self.0.metrics.handshake("ok", "");
+                return Ok(accepted);
+            }
+            Err(failed) => failed,
         };
+        self.0.metrics.handshake("refused", refusal.reason);
+        self.0.report.say(&refusal, peer);
+        if let Some((stream, answer)) = stream {
+            farewell::say(stream, &answer, deadline).await;
+        }
+        Err(refusal)
+    }
+
+    async fn shake(
+        &self,
+        stream: Stream,
+        peer: &str,
+        snapshot: &ServerSnapshot,
+        deadline: Instant,
+    ) -> Result<Accepted, (Option<(Stream, Vec<u8>)>, Refusal)> {
+        let about = &snapshot.about;
+        let explain = |first, fault| Handshake { peer, first, fault, about };
         let Ok(Ok(_permit)) = timeout_at(deadline, self.0.permits.acquire()).await else {
-            return Err(refused("handshake_overload", "no handshake permit".to_owned()));
+            return Err((None, explain(&[], None).overload()));
         };
-        let handshake = TlsAcceptor::from(Arc::clone(&snapshot.config)).accept(stream);
-        let stream = match timeout_at(deadline, handshake).await {
-            Err(_) => return Err(refused("handshake_timeout", "timed out".to_owned())),
-            Ok(Err(error)) => return Err(refused("tls_handshake", error.to_string())),
+        let handshake = TlsAcceptor::from(Arc::clone(&snapshot.config))
+            .accept(Recorded::new(stream))
+            .into_fallible();
+        let (outcome, note) = noted(timeout_at(deadline, handshake)).await;
+        let mut stream = match outcome {
+            Err(_elapsed) => {
+                let seconds = self.0.limits.handshake_timeout.as_secs_f64();
+                return Err((None, explain(&[], None).timed_out(seconds)));
+            }
+            Ok(Err((error, io))) => {
+                let (mut stream, mut first) = io.into_parts();
+                farewell::hear_out(&mut stream, &mut first, deadline).await;
+                let answer = Plaintext::recognise(&first).map(|plaintext| plaintext.answer());
+                let refusal = explain(&first, note.fault.as_ref()).failed(&error);
+                return Err((Some((stream, answer.unwrap_or_default())), refusal));
+            }
             Ok(Ok(stream)) => stream,
         };
+        stream.get_mut().0.forget();
         let connection = stream.get_ref().1;
         let alpn = Alpn::from_negotiated(connection.alpn_protocol());
         let identity = connection
@@ -102,7 +141,6 @@ impl Acceptor {
         if let (Some(identity), Some(chain)) = (&identity, connection.peer_certificates()) {
             seen::record(identity, chain.iter().map(AsRef::as_ref));
         }
-        self.0.metrics.handshake("ok", "");
         Ok(Accepted {
             io: Transport::Tls(Box::new(stream)),
             alpn,

@@ -8,6 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
+use crate::tls::Recorded;
+
 /// An accepted socket.
 #[derive(Debug)]
 pub(crate) enum Stream {
@@ -23,7 +25,7 @@ pub(crate) enum Transport {
     /// The bare socket.
     Plain(Stream),
     /// TLS over it.
-    Tls(Box<TlsStream<Stream>>),
+    Tls(Box<TlsStream<Recorded<Stream>>>),
 }
 
 impl From<TcpStream> for Stream {

@@ -1,1 +1,152 @@
+use super::*;
+use crate::tls::testing::{Ca, TestPki, pem_file};
 
+fn bundle(pki: &TestPki, text: &str) -> Result<(Anchors, Vec<Problem>), Vec<Problem>> {
+    let ca = pem_file("tls.client_ca_file", pki.write("bundle.crt", text));
+    let mut warnings = Vec::new();
+    load(&ca, false, &Purpose::ClientAuth, &mut warnings).map(|anchors| (anchors, warnings))
+}
+
+fn reasons(problems: &[Problem]) -> Vec<&'static str> {
+    problems.iter().map(|problem| problem.reason).collect()
+}
+
+fn ca_with(change: impl FnOnce(&mut rcgen::CertificateParams)) -> String {
+    let mut params = crate::tls::testing::ca_params("Odd CA");
+    change(&mut params);
+    Ca::self_signed(params).pem()
+}
+
+#[test]
+fn every_entry_of_a_good_bundle_is_an_anchor() {
+    let pki = TestPki::new();
+    let (anchors, warnings) = bundle(&pki, &(pki.ca.pem() + &pki.other_ca.pem())).unwrap();
+    assert_eq!((anchors.roots.len(), warnings.len()), (2, 0));
+    assert_eq!(anchors.names(), "2 CAs: CN=Test CA, CN=Other CA");
+}
+
+/// Threat: a leaf in the bundle becomes a CA.
+#[test]
+fn what_may_not_sign_is_no_anchor_and_is_named() {
+    let pki = TestPki::new();
+    let day = rcgen::date_time_ymd;
+    let odd = [
+        ("ca_expired", ca_with(|ca| ca.not_after = day(2021, 1, 1))),
+        (
+            "ca_not_yet_valid",
+            ca_with(|ca| (ca.not_before, ca.not_after) = (day(2999, 1, 1), day(3000, 1, 1))),
+        ),
+        ("ca_is_leaf", ca_with(|ca| ca.is_ca = rcgen::IsCa::ExplicitNoCa)),
+        ("ca_is_leaf", ca_with(|ca| ca.is_ca = rcgen::IsCa::NoCa)),
+        ("ca_not_signing", ca_with(|ca| ca.key_usages = vec![rcgen::KeyUsagePurpose::CrlSign])),
+        (
+            "ca_eku",
+            ca_with(|ca| ca.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth]),
+        ),
+        ("ca_is_leaf", pki.client.cert_pem()),
+    ];
+    for (reason, text) in odd {
+        let (anchors, warnings) = bundle(&pki, &(pki.ca.pem() + &text)).unwrap();
+        assert_eq!((anchors.roots.len(), reasons(&warnings)), (1, vec![reason]));
+        assert_eq!(warnings[0].key_path, "tls.client_ca_file");
+        assert!(warnings[0].span.line > 1, "{reason}");
+        let pinned = anchors.pins.len() == 2;
+        assert_eq!(pinned, matches!(reason, "ca_is_leaf" | "ca_not_signing"), "{reason}");
+    }
+}
+
+#[test]
+fn a_bundle_without_a_usable_ca_is_refused_with_the_reason() {
+    let pki = TestPki::new();
+    let expired = ca_with(|ca| ca.not_after = rcgen::date_time_ymd(2021, 1, 1));
+    let problems = bundle(&pki, &expired).unwrap_err();
+    assert_eq!(reasons(&problems), ["ca_expired"]);
+    assert!(problems[0].message.contains("expired on 2021-01-01"), "{}", problems[0]);
+    // Leaves alone: nobody else is let in, as with the Collector.
+    let (anchors, _warnings) = bundle(&pki, &pki.client.cert_pem()).unwrap();
+    assert_eq!((anchors.roots.len(), anchors.pins.len()), (0, 1));
+}
+
+#[test]
+fn one_bad_block_refuses_the_whole_bundle() {
+    let pki = TestPki::new();
+    let garbage = "-----BEGIN CERTIFICATE-----\nAQIDBA==\n-----END CERTIFICATE-----\n";
+    let problems = bundle(&pki, &(pki.ca.pem() + garbage)).unwrap_err();
+    assert_eq!(reasons(&problems), ["ca_bad_entry"]);
+    assert!(problems[0].message.contains("CERTIFICATE block 2"), "{}", problems[0]);
+    let glued = pki.ca.pem().trim_end().to_owned() + &pki.other_ca.pem();
+    assert_eq!(reasons(&bundle(&pki, &glued).unwrap_err()), ["pem_glued"]);
+    let cut = pki.ca.pem() + &pki.other_ca.pem()[..200];
+    assert_eq!(reasons(&bundle(&pki, &cut).unwrap_err()), ["pem_truncated"]);
+    assert_eq!(reasons(&bundle(&pki, "").unwrap_err()), ["ca_no_pem"]);
+}
+
+#[test]
+fn keys_and_crls_among_cas_are_refused() {
+    let pki = TestPki::new();
+    let problems = bundle(&pki, &(pki.ca.pem() + &pki.client.key_pem())).unwrap_err();
+    assert_eq!(reasons(&problems), ["ca_has_private_key"]);
+    assert!(problems[0].help.as_ref().unwrap().contains("take the key out"));
+    assert!(!problems[0].to_string().contains("BEGIN"));
+    let crl = "-----BEGIN X509 CRL-----\nAQIDBA==\n-----END X509 CRL-----\n";
+    assert_eq!(reasons(&bundle(&pki, &(pki.ca.pem() + crl)).unwrap_err()), ["ca_has_crl"]);
+}
+
+#[test]
+fn duplicates_count_once() {
+    let pki = TestPki::new();
+    let (anchors, warnings) = bundle(&pki, &(pki.ca.pem() + &pki.ca.pem())).unwrap();
+    assert_eq!((anchors.roots.len(), reasons(&warnings)), (1, vec!["ca_duplicate"]));
+}
+
+#[test]
+fn weak_and_unknown_keys_are_left_out() {
+    let pki = TestPki::new();
+    for (words, reason) in [
+        ("rsa:1024", "ca_weak_rsa_key"),
+        ("ec -pkeyopt ec_paramgen_curve:secp224r1", "ca_key_unsupported"),
+        ("ed448", "ca_key_unsupported"),
+    ] {
+        pki.openssl(&format!(
+            "req -x509 -newkey {words} -nodes -keyout odd.key -out odd.crt -subj /CN=odd -days 9"
+        ));
+        let ca = pem_file("tls.client_ca_file", pki.path("odd.crt"));
+        let problems = load(&ca, false, &Purpose::ClientAuth, &mut Vec::new()).unwrap_err();
+        assert_eq!(reasons(&problems), [reason]);
+    }
+    for words in ["ec -pkeyopt ec_paramgen_curve:P-521 -sha512", "rsa:2048", "ed25519"] {
+        pki.openssl(&format!(
+            "req -x509 -newkey {words} -nodes -keyout odd.key -out odd.crt -subj /CN=odd -days 9"
+        ));
+        let ca = pem_file("tls.client_ca_file", pki.path("odd.crt"));
+        assert!(load(&ca, false, &Purpose::ClientAuth, &mut Vec::new()).is_ok(), "{words}");
+    }
+}
+
+#[test]
+fn more_certificates_than_the_cap_are_refused() {
+    let pki = TestPki::new();
+    // Equal names and keys, other serials: made fast.
+    let key = rcgen::KeyPair::generate().unwrap();
+    let many = |count: usize| -> String {
+        (0..count)
+            .map(|index| {
+                let mut params = crate::tls::testing::ca_params("Many");
+                params.serial_number = Some(rcgen::SerialNumber::from((index + 1) as u64));
+                params.self_signed(&key).unwrap().pem()
+            })
+            .collect()
+    };
+    let problems = bundle(&pki, &many(MAX_CERTIFICATES + 1)).unwrap_err();
+    assert_eq!(reasons(&problems), ["ca_too_many"]);
+    assert_eq!(bundle(&pki, &many(MAX_CERTIFICATES)).unwrap().0.roots.len(), MAX_CERTIFICATES);
+}
+
+#[test]
+fn system_roots_are_there_or_missed_by_name() {
+    // Which of the two depends on the machine; both must be whole.
+    match system("exporters.otlp.tls") {
+        Ok(anchors) => assert!(anchors.names().contains("of the system")),
+        Err(missing) => assert_eq!(missing.reason, "system_roots_missing"),
+    }
+}

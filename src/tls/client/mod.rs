@@ -20,7 +20,7 @@ use crate::tls::verifier::{NoVerifier, ServerVerifier};
 use crate::tls::{own, profile};
 
 pub(crate) use connector::{Connected, Connector};
-pub(crate) use explain::UpstreamTlsError;
+pub(crate) use explain::{UpstreamTlsError, tls_error, words as alert_words};
 pub(crate) use identity::OwnIdentity;
 pub(crate) use stream::{Diagnosis, UpstreamStream};
 

@@ -1,1 +1,234 @@
+//! The certificates that users bring, made with `openssl` as users make them.
 
+use rustls::server::danger::ClientCertVerifier;
+use rustls_pki_types::{CertificateDer, UnixTime};
+
+use super::judge::{Judge, Leniency};
+use super::*;
+use crate::tls::anchors;
+use crate::tls::inspect::Purpose;
+use crate::tls::pem;
+use crate::tls::testing::{TestPki, pem_file};
+
+fn judge(pki: &TestPki, ca: &str, strict: bool) -> Judge {
+    let ca = pem_file("tls.client_ca_file", pki.path(ca));
+    let anchors = anchors::load(&ca, false, &Purpose::ClientAuth, &mut Vec::new()).unwrap();
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let algorithms = provider.signature_verification_algorithms;
+    Judge { side: Side::Sender, anchors, algorithms, strict }
+}
+
+fn chain(pki: &TestPki, file: &str) -> Vec<CertificateDer<'static>> {
+    #[expect(clippy::disallowed_methods, reason = "a file of this test")]
+    let text = std::fs::read(pki.path(file)).unwrap();
+    pem::parse(&text).unwrap().into_iter().map(|block| CertificateDer::from(block.der)).collect()
+}
+
+fn verdict(judge: &Judge, pki: &TestPki, file: &str) -> Result<Option<Leniency>, Fault> {
+    let chain = chain(pki, file);
+    judge.judge(&chain[0], &chain[1..], UnixTime::now())
+}
+
+/// Name, extensions of the leaf, more words for `openssl x509`, and what becomes of it. Go accepts
+/// all but those that are refused with a reason here.
+const LEAVES: [(&str, &str, &str, Result<Option<Leniency>, &str>); 17] = [
+    ("recipe-without-extfile", "", "", Ok(Some(Leniency::V1))),
+    ("cn-only", "basicConstraints=CA:FALSE", "", Ok(None)),
+    ("key-id-only", "subjectKeyIdentifier=hash", "", Ok(None)),
+    ("ca-true", "basicConstraints=critical,CA:TRUE", "", Ok(Some(Leniency::Ca))),
+    ("eku-client", "extendedKeyUsage=clientAuth", "", Ok(None)),
+    ("eku-both", "extendedKeyUsage=serverAuth,clientAuth", "", Ok(None)),
+    ("eku-any", "extendedKeyUsage=anyExtendedKeyUsage", "", Ok(None)),
+    ("eku-critical", "extendedKeyUsage=critical,clientAuth", "", Ok(None)),
+    ("eku-server", "extendedKeyUsage=serverAuth", "", Err("client_cert_eku")),
+    ("eku-email", "extendedKeyUsage=emailProtection", "", Err("client_cert_eku")),
+    ("key-usage", "keyUsage=keyEncipherment", "", Ok(None)),
+    ("san-kinds", "subjectAltName=URI:spiffe://a/b,IP:10.0.0.1,email:a@b,DNS:x_y", "", Ok(None)),
+    ("unknown-critical", "1.2.3.4=critical,ASN1:UTF8String:x", "", Err("client_cert_extension")),
+    ("sha512", "basicConstraints=CA:FALSE", "-sha512", Ok(None)),
+    ("sha1", "basicConstraints=CA:FALSE", "-sha1", Err("cert_signature_algorithm")),
+    ("netscape", "nsCertType=client", "", Ok(None)),
+    ("must-staple", "tlsfeature=status_request", "", Ok(None)),
+];
+
+#[test]
+fn leaves_of_a_trusted_ca_are_judged_as_the_collector_does() {
+    let pki = TestPki::new();
+    pki.openssl_ca("my-ca");
+    let judge = judge(&pki, "my-ca.crt", false);
+    for (name, extensions, more, expected) in LEAVES {
+        pki.openssl_request(name);
+        pki.openssl_sign(name, "my-ca", extensions, more);
+        let got = verdict(&judge, &pki, &format!("{name}.crt")).map_err(|fault| fault.reason);
+        assert_eq!(got, expected, "{name}");
+    }
+}
+
+#[test]
+fn strict_x509_refuses_what_only_the_collector_accepts_and_says_how_to_mend_it() {
+    let pki = TestPki::new();
+    pki.openssl_ca("my-ca");
+    pki.openssl_request("v1");
+    pki.openssl_sign("v1", "my-ca", "", "");
+    pki.openssl_request("is-ca");
+    pki.openssl_sign("is-ca", "my-ca", "basicConstraints=CA:TRUE", "");
+    let strict = judge(&pki, "my-ca.crt", true);
+
+    let fault = verdict(&strict, &pki, "v1.crt").unwrap_err();
+    assert_eq!(fault.reason, "client_cert_x509_v1");
+    assert_eq!(fault.why, "it is in X.509 v1 form");
+    assert!(fault.help.contains("-extfile <(printf 'basicConstraints=CA:FALSE"), "{}", fault.help);
+    assert!(fault.help.ends_with("or set `strict_x509: false`"), "{}", fault.help);
+
+    let fault = verdict(&strict, &pki, "is-ca.crt").unwrap_err();
+    assert_eq!(fault.reason, "client_cert_is_ca");
+
+    let strict = judge(&pki, "client.crt", true);
+    let fault = verdict(&strict, &pki, "client.crt").unwrap_err();
+    assert_eq!(fault.reason, "client_cert_pinned");
+}
+
+/// Threat: a v1 or CA:TRUE leaf of somebody else's CA under the same name.
+#[test]
+fn leniency_needs_the_signature_of_an_anchor() {
+    let pki = TestPki::new();
+    pki.openssl_ca("my-ca");
+    let judge = judge(&pki, "my-ca.crt", false);
+    // The same name, another key.
+    pki.openssl_ca("my-ca");
+    for (name, extensions) in [("v1", ""), ("is-ca", "basicConstraints=CA:TRUE")] {
+        pki.openssl_request(name);
+        pki.openssl_sign(name, "my-ca", extensions, "");
+        assert!(verdict(&judge, &pki, &format!("{name}.crt")).is_err(), "{name}");
+    }
+}
+
+/// Threat: what a leniently accepted certificate signs.
+#[test]
+fn a_lenient_leaf_never_vouches_for_another() {
+    let pki = TestPki::new();
+    pki.openssl_ca("my-ca");
+    for (leaf, extensions) in [("v1", ""), ("pinned", "basicConstraints=CA:FALSE")] {
+        pki.openssl_request(leaf);
+        pki.openssl_sign(leaf, "my-ca", extensions, "");
+        let minted = format!("minted-by-{leaf}");
+        pki.openssl_request(&minted);
+        pki.openssl_sign(&minted, leaf, "basicConstraints=CA:FALSE", "");
+        for ca in ["my-ca.crt".to_owned(), format!("{leaf}.crt")] {
+            let judge = judge(&pki, &ca, false);
+            assert!(verdict(&judge, &pki, &format!("{leaf}.crt")).is_ok(), "{leaf} by {ca}");
+            let mut sent = chain(&pki, &format!("{minted}.crt"));
+            assert!(judge.judge(&sent[0], &[], UnixTime::now()).is_err(), "{minted} by {ca}");
+            sent.extend(chain(&pki, &format!("{leaf}.crt")));
+            assert!(
+                judge.judge(&sent[0], &sent[1..], UnixTime::now()).is_err(),
+                "{minted} by {ca}"
+            );
+        }
+    }
+}
+
+#[test]
+fn self_signed_and_pinned_certificates_are_trusted_as_themselves() {
+    let pki = TestPki::new();
+    pki.openssl_ca("selfie");
+    let got = verdict(&judge(&pki, "selfie.crt", false), &pki, "selfie.crt");
+    assert_eq!(got.unwrap(), Some(Leniency::Ca));
+    let got = verdict(&judge(&pki, "client.crt", false), &pki, "client.crt");
+    assert_eq!(got.unwrap(), Some(Leniency::Pinned));
+    pki.openssl_request("v1");
+    pki.openssl("x509 -req -in v1.csr -signkey v1.key -days 30 -out v1.crt");
+    let got = verdict(&judge(&pki, "v1.crt", false), &pki, "v1.crt");
+    assert_eq!(got.unwrap(), Some(Leniency::V1));
+}
+
+#[test]
+fn an_unknown_issuer_names_what_is_trusted() {
+    let pki = TestPki::new();
+    let judge = judge(&pki, "ca.crt", false);
+    let fault = verdict(&judge, &pki, "other-client.crt").unwrap_err();
+    assert_eq!(fault.reason, "client_cert_unknown_issuer");
+    let place = pki.path("ca.crt").display().to_string();
+    assert_eq!(fault.why, format!("its issuer CN=Other CA is not in {place} (1 CA: CN=Test CA)"));
+    assert!(fault.help.contains("must send leaf and intermediate"), "{}", fault.help);
+}
+
+#[test]
+fn a_missing_intermediate_is_named_and_a_sent_one_is_enough() {
+    let pki = TestPki::new();
+    let below = pki.ca.intermediate("Below");
+    let leaf = below.issue(crate::tls::testing::client_params("deep"));
+    pki.write("leaf.crt", leaf.cert_pem());
+    pki.write("chain.crt", leaf.cert_pem() + &below.pem());
+    let judge = judge(&pki, "ca.crt", false);
+    assert_eq!(verdict(&judge, &pki, "chain.crt").unwrap(), None);
+    let fault = verdict(&judge, &pki, "leaf.crt").unwrap_err();
+    assert!(fault.why.starts_with("its issuer CN=Below is not in"), "{}", fault.why);
+}
+
+#[test]
+fn dates_are_told_as_dates() {
+    let pki = TestPki::new();
+    let judge = judge(&pki, "ca.crt", false);
+    let mut params = crate::tls::testing::client_params("old");
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    pki.write("old.crt", pki.ca.issue(params).cert_pem());
+    let fault = verdict(&judge, &pki, "old.crt").unwrap_err();
+    assert_eq!(fault.reason, "client_cert_expired");
+    assert!(fault.why.starts_with("it expired on 2021-01-01 00:00:00 UTC ("), "{}", fault.why);
+    assert!(fault.why.ends_with(" days ago)"), "{}", fault.why);
+    assert!(fault.help.contains("the client has not reloaded it"), "{}", fault.help);
+
+    let mut params = crate::tls::testing::client_params("new");
+    params.not_before = rcgen::date_time_ymd(2999, 1, 1);
+    params.not_after = rcgen::date_time_ymd(3000, 1, 1);
+    pki.write("new.crt", pki.ca.issue(params).cert_pem());
+    let fault = verdict(&judge, &pki, "new.crt").unwrap_err();
+    assert_eq!(fault.reason, "client_cert_not_yet_valid");
+}
+
+#[test]
+fn bad_signatures_are_told_apart() {
+    let pki = TestPki::new();
+    pki.openssl_ca("my-ca");
+    let trusted = judge(&pki, "my-ca.crt", false);
+    pki.openssl_ca("my-ca");
+    pki.openssl_request("leaf");
+    pki.openssl_sign("leaf", "my-ca", "basicConstraints=CA:FALSE", "");
+    let fault = verdict(&trusted, &pki, "leaf.crt").unwrap_err();
+    assert_eq!(fault.reason, "ca_key_changed");
+    assert!(fault.why.contains("trusts a CA of the name CN=my-ca but with another key"));
+
+    pki.openssl("req -newkey rsa:1024 -nodes -keyout weak.key -out weak.csr -subj /CN=weak");
+    pki.openssl_sign("weak", "my-ca", "basicConstraints=CA:FALSE", "");
+    let current = judge(&pki, "my-ca.crt", false);
+    // webpki looks at a leaf's key when it signs the handshake, not before.
+    let fault = verdict(&trusted, &pki, "weak.crt").unwrap_err();
+    assert_eq!(fault.reason, "weak_rsa_key");
+    let _ = current;
+}
+
+#[test]
+fn garbage_is_refused_without_a_panic() {
+    let pki = TestPki::new();
+    let judge = judge(&pki, "ca.crt", false);
+    let good = chain(&pki, "client.crt").remove(0);
+    for index in 0..good.len() {
+        let mut bytes = good.to_vec();
+        bytes[index] ^= 0x55;
+        let changed = CertificateDer::from(bytes);
+        assert!(judge.judge(&changed, &[], UnixTime::now()).is_err(), "byte {index}");
+        let cut = CertificateDer::from(good[..index].to_vec());
+        assert!(judge.judge(&cut, &[], UnixTime::now()).is_err(), "cut at {index}");
+    }
+}
+
+#[test]
+fn no_ca_names_are_hinted() {
+    let pki = TestPki::new();
+    let judge = judge(&pki, "ca.crt", false);
+    let verifier = ClientVerifier::new(judge.anchors, judge.algorithms, false);
+    assert!(verifier.root_hint_subjects().is_empty());
+    assert!(verifier.client_auth_mandatory());
+}

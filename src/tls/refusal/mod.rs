@@ -1,6 +1,13 @@
 //! Why a peer was not let in: who, what, why, what to do, and a stable reason.
 
+mod explain;
+mod hello;
+mod plaintext;
+
 use std::fmt;
+
+pub(crate) use explain::Handshake;
+pub(crate) use plaintext::Plaintext;
 
 /// A connection that ended before it could carry a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +18,10 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     /// One next step; may be empty.
     pub(crate) help: String,
+    /// Whether it looks like a probe or a scanner, which nobody needs to be told of.
+    pub(crate) probe: bool,
+    /// Tells refusals of one peer apart, such as a certificate's fingerprint; may be empty.
+    pub(crate) subject: String,
 }
 
 impl fmt::Display for Refusal {
@@ -24,3 +35,6 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests;
