@@ -45,6 +45,6 @@ mod telemetry;
 mod tls;
 mod worker;
 
-pub use config::Config;
+pub use config::{Config, Problem, Problems, Span};
 pub use gateway::{BuildError, Ended, Gateway, RunError};
 pub use shutdown::Request;

@@ -48,5 +48,17 @@ pub(crate) fn resolve(source: &Source) -> Result<(Node, Problems), Problems> {
     }
 }
 
+impl Config {
+    /// A configuration from YAML text; no environment variable is set for it.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn from_yaml(text: &str) -> Result<Self, Problems> {
+        let configs = vec![format!("yaml:{text}")];
+        let source = Source { configs, ..Source::default() };
+        load(&source).map(|(config, _warnings)| config)
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,161 @@
+//! The program as people start it: exit codes, signals of the system, what it prints.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::support::agent::{self, span};
+use crate::support::eventually::{DEADLINE, eventually};
+use crate::support::upstream::Upstream;
+
+fn portcullis(args: &[&str], dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    command.args(args).current_dir(dir).stdin(Stdio::null());
+    command
+}
+
+/// Ends with the value, so that a failing test leaves no process.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended_already = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+impl Running {
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.0.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+}
+
+/// What a process writes, line by line, while the test does other things.
+struct Log(mpsc::UnboundedReceiver<String>);
+
+impl Log {
+    fn of(stream: impl std::io::Read + Send + 'static) -> Self {
+        let (sender, lines) = mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            BufReader::new(stream)
+                .lines()
+                .map_while(Result::ok)
+                .all(|line| sender.send(line).is_ok())
+        });
+        Self(lines)
+    }
+
+    /// The next line that contains a text.
+    async fn line(&mut self, wanted: &str) -> String {
+        loop {
+            let next = timeout(DEADLINE, self.0.recv()).await;
+            let line = next.unwrap_or_else(|_| panic!("no {wanted:?} in time"));
+            let line = line.unwrap_or_else(|| panic!("the log ended without {wanted:?}"));
+            if line.contains(wanted) {
+                return line;
+            }
+        }
+    }
+}
+
+fn config(upstream: &Upstream) -> String {
+    format!(
+        "
+receivers: {{ otlp: {{ protocols: {{ grpc: {{ endpoint: '127.0.0.1:0' }} }} }} }}
+exporters: {{ otlp_grpc: {{ endpoint: '{}', tls: {{ insecure: true }} }} }}
+service:
+  pipelines: {{ traces: {{ receivers: [otlp], exporters: [otlp_grpc] }} }}
+  telemetry: {{ metrics: {{ level: none }} }}
+",
+        upstream.address
+    )
+}
+
+/// Scenario: the program is started with a configuration, hung up, and told to end while a request
+/// is under way.
+/// Guarantees: it says where it listens and when it is ready, survives SIGHUP, answers the request
+/// and ends with 0.
+#[tokio::test]
+async fn the_program_runs_says_so_and_drains_on_sigterm() {
+    let upstream = Upstream::plaintext().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("gateway.yaml"), config(&upstream)).unwrap();
+    let mut command = portcullis(&["--config", "gateway.yaml"], folder.path());
+    let mut running = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+    let mut log = Log::of(running.0.stderr.take().unwrap());
+    let started = log.line("portcullis started").await;
+    assert!(started.contains(env!("CARGO_PKG_VERSION")), "{started}");
+    assert!(started.contains("(plaintext)"), "{started}");
+    let address = started.split("127.0.0.1:").nth(1).unwrap();
+    let port: u16 = address.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap();
+    log.line("Everything is ready. Begin running and processing data.").await;
+    running.signal(Signal::HUP);
+    upstream.hold();
+    let mut client = agent::plaintext(([127, 0, 0, 1], port).into()).await;
+    let waiting = tokio::spawn(async move { client.export(span("under way")).await });
+    eventually("at the backend", || upstream.begun() == 1).await;
+    running.signal(Signal::TERM);
+    log.line("draining").await;
+    upstream.release();
+    waiting.await.unwrap().unwrap();
+    log.line("everything that was begun has been answered").await;
+    let status = tokio::task::spawn_blocking(move || running.0.wait().unwrap()).await.unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+/// Guarantees: a broken configuration ends with 1 and names what is wrong, all of it.
+#[test]
+fn a_broken_configuration_is_refused_with_every_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("gateway.yaml"),
+        "receivers: { otlp: { protocols: { grpc: { endpont: x } } } }\nexporters: { nope: }\n",
+    )
+    .unwrap();
+    let output = portcullis(&["--config", "gateway.yaml"], folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(err.contains("endpont") && err.contains("nope"), "{err}");
+}
+
+/// Scenario: the quickstart in an empty folder, and a second time.
+/// Guarantees: the batch arrives both times, the certificates are kept, keys are for the owner
+/// only, and the configuration it wrote is accepted.
+#[test]
+fn the_quickstart_works_in_an_empty_folder_and_again() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    for verb in ["made", "kept"] {
+        let output = portcullis(&["quickstart", "--once"], folder.path()).output().unwrap();
+        let (out, err) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{out}\n{err}");
+        assert!(out.contains(&format!("[1/4] {verb}")), "{out}");
+        assert!(out.contains("take the money") && out.contains("CN=gateway"), "{out}");
+    }
+    let made = folder.path().join("portcullis-quickstart");
+    let key = std::fs::metadata(made.join("senders/sender.key")).unwrap();
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+}
+
+/// Scenario: the quickstart's folder holds a gateway.yaml of the user's own.
+/// Guarantees: it is refused, and nothing in the folder changes.
+#[test]
+fn the_quickstart_never_writes_over_a_file_of_the_user() {
+    let folder = tempfile::tempdir().unwrap();
+    let mine = folder.path().join("gateway.yaml");
+    std::fs::write(&mine, "mine").unwrap();
+    let output =
+        portcullis(&["quickstart", "--once", "--dir", "."], folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let mut text = String::new();
+    std::fs::File::open(&mine).unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(text, "mine");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--force"));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}

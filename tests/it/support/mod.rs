@@ -1,0 +1,7 @@
+//! What the tests share: certificates, the gateway under test, a backend behind it, senders.
+
+pub mod agent;
+pub mod eventually;
+pub mod gateway;
+pub mod pki;
+pub mod upstream;
