@@ -45,9 +45,10 @@ fn every_file_that_a_document_names_exists() {
     for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] {
         let text = read(page);
         for name in quoted(&text) {
-            let is_path = ["src/", "tests/", "config/", "benches/", "deploy/", "fuzz/", ".ci/"]
-                .iter()
-                .any(|folder| name.starts_with(folder));
+            let is_path =
+                ["src/", "tests/", "config/", "benches/", "deploy/", "fuzz/", ".ci/", "docs/"]
+                    .iter()
+                    .any(|folder| name.starts_with(folder));
             // The table of parts names folders of src without it.
             let is_file = name.contains('.') && !name.contains([' ', '*', '<', '$']);
             if is_path && is_file {
