@@ -203,13 +203,15 @@ fn has_bad_id(message: &Message, mut bytes: &[u8]) -> bool {
                 let length = usize::try_from(varint(&mut bytes)).expect("it decodes");
                 let (value, rest) = bytes.split_at(length);
                 bytes = rest;
-                let field = u32::try_from(key >> 3).ok().and_then(|number| message.field(number));
+                // Inside of a group even a known number may hold anything.
+                let known = |number| if groups == 0 { message.field(number) } else { None };
+                let field = u32::try_from(key >> 3).ok().and_then(known);
                 let bad = match field.map(|field| field.kind) {
                     Some(Kind::Id(expected)) => length != 0 && length != expected,
                     Some(Kind::Message(inner)) => has_bad_id(inner, value),
                     _ => false,
                 };
-                if groups == 0 && bad {
+                if bad {
                     return true;
                 }
             }
