@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::cli::certs::CertsArgs;
+use crate::cli::doctor::DoctorArgs;
 use crate::cli::healthcheck::HealthcheckArgs;
 use crate::cli::quickstart::QuickstartArgs;
 use crate::config;
@@ -127,6 +128,8 @@ pub(super) enum Command {
     Certs(CertsArgs),
     /// List the components that a configuration can use, as YAML.
     Components,
+    /// Judge certificates, keys, CAs, clients and upstreams, and say what to do.
+    Doctor(DoctorArgs),
     /// Ask a running gateway whether it is ready; exit code 0 if so. For Docker's HEALTHCHECK.
     Healthcheck(HealthcheckArgs),
     /// Print the configuration as it is read: merged, expanded, without secrets.
@@ -154,6 +157,11 @@ Examples:
     portcullis --config base.yaml --config prod.yaml --set service.telemetry.logs.level=debug
     portcullis validate --config gateway.yaml
     portcullis print-config --config gateway.yaml
+
+  Find out what is wrong with certificates, with a client, with a backend:
+    portcullis doctor --config gateway.yaml
+    portcullis doctor --config gateway.yaml --client shop.crt
+    portcullis doctor --config gateway.yaml --upstream
 
   Make certificates:
     portcullis certs ca --dir certs

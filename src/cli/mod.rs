@@ -6,6 +6,7 @@
 mod args;
 mod certs;
 mod components;
+mod doctor;
 mod flags;
 mod healthcheck;
 mod print_config;
@@ -71,6 +72,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, console: &mut Console<'_>) 
             Ok(()) => ExitStatus::Success,
             Err(error) => fail(&error, console),
         },
+        Some(Command::Doctor(args)) => doctor::run(args, console),
         Some(Command::Healthcheck(args)) => match healthcheck::run(args, console.out) {
             Ok(()) => ExitStatus::Success,
             Err(error) => fail(&error, console),

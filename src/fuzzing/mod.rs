@@ -5,8 +5,10 @@
 
 #![allow(
     clippy::expect_used,
-    clippy::panic,
+    clippy::indexing_slicing,
     clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_in_result,
     reason = "a panic is how a fuzz target reports"
 )]
 

@@ -26,6 +26,16 @@ impl UpstreamTlsError {
     pub(crate) fn reason(&self) -> &'static str {
         self.reason
     }
+
+    /// What happened, to whom and why.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The next step; may be empty.
+    pub(crate) fn help(&self) -> &str {
+        &self.help
+    }
 }
 
 impl fmt::Display for UpstreamTlsError {

@@ -1,0 +1,175 @@
+//! Every TLS file of a configuration, loaded as the gateway loads it.
+
+use crate::cli::doctor::report::{Finding, Level, Report};
+use crate::config::Config;
+use crate::config::Problem;
+use crate::config::sections::{ClientTls, Exporter, Server, ServerTls};
+use crate::config::types::{Pem, PemSource};
+use crate::tls::inspect::{CertificateFacts, date, named, shown};
+use crate::tls::{client, server, time};
+
+/// One place that TLS files are named in.
+#[derive(Debug)]
+pub(super) enum Block<'a> {
+    /// Of an exporter.
+    Exporter { key_path: &'a str, tls: &'a ClientTls, alpn: &'static [&'static [u8]] },
+    /// Of a receiver; `None` is plaintext.
+    Receiver { key_path: &'a str, tls: Option<&'a ServerTls> },
+}
+
+impl<'a> Block<'a> {
+    /// All of them, used by a pipeline or not.
+    pub(super) fn all(config: &'a Config) -> Vec<Self> {
+        let receiver = |server: &'a Server| Self::Receiver {
+            key_path: &server.key_path,
+            tls: server.tls.as_ref(),
+        };
+        let mut blocks = Vec::new();
+        for one in config.receivers.values() {
+            blocks.extend(one.grpc.as_ref().map(|grpc| receiver(&grpc.server)));
+            blocks.extend(one.http.as_ref().map(|http| receiver(&http.server)));
+        }
+        for exporter in config.exporters.values() {
+            match exporter {
+                Exporter::Grpc(grpc) => {
+                    let key_path = &*grpc.key_path;
+                    let block = |tls| Self::Exporter { key_path, tls, alpn: GRPC };
+                    blocks.extend(grpc.tls.as_ref().map(block));
+                }
+                Exporter::Http(http) if http.urls.iter().flatten().any(|url| is_https(url)) => {
+                    let (key_path, tls) = (&*http.key_path, &http.tls);
+                    blocks.push(Self::Exporter { key_path, tls, alpn: HTTP });
+                }
+                Exporter::Http(_) | Exporter::Debug(_) | Exporter::Nop => {}
+            }
+        }
+        blocks
+    }
+}
+
+/// What the exporters speak, best first.
+pub(super) const GRPC: &[&[u8]] = &[b"h2"];
+pub(super) const HTTP: &[&[u8]] = &[b"h2", b"http/1.1"];
+
+pub(super) fn is_https(url: &str) -> bool {
+    url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
+}
+
+/// Loads every block and reports.
+pub(super) fn examine(blocks: &[Block<'_>], report: &mut Report) {
+    for block in blocks {
+        match block {
+            Block::Exporter { key_path, tls, alpn } => {
+                report.section("files", format!("{key_path}.tls"));
+                match client::load(tls, alpn) {
+                    Ok(loaded) => {
+                        own(tls.common.cert.as_ref(), report);
+                        trust(tls.common.ca.as_ref(), tls.insecure_skip_verify, report);
+                        warnings(&loaded.warnings, report);
+                    }
+                    Err(error) => problems(&error.problems, report),
+                }
+            }
+            Block::Receiver { key_path, tls: None } => {
+                report.section("files", *key_path);
+                report.fine("", "plaintext: there is nothing to load");
+            }
+            Block::Receiver { key_path, tls: Some(tls) } => {
+                report.section("files", format!("{key_path}.tls"));
+                match server::load(tls) {
+                    Ok(loaded) => {
+                        own(tls.common.cert.as_ref(), report);
+                        if let Some(ca) = &tls.client_ca {
+                            report.fine(
+                                what(ca),
+                                format!(
+                                    "trusted for clients: {}",
+                                    loaded.snapshot.about.client_cas
+                                ),
+                            );
+                        }
+                        warnings(&loaded.warnings, report);
+                    }
+                    Err(error) => problems(&error.problems, report),
+                }
+            }
+        }
+    }
+}
+
+fn problems(problems: &[Problem], report: &mut Report) {
+    problems.iter().for_each(|problem| report.of_loader(Level::Problem, problem));
+}
+
+fn warnings(warnings: &[Problem], report: &mut Report) {
+    warnings.iter().for_each(|problem| report.of_loader(Level::Warning, problem));
+}
+
+/// Our own certificate, which was loaded with its key.
+fn own(cert: Option<&Pem>, report: &mut Report) {
+    let Some(cert) = cert else { return };
+    let Ok((_chain, leaf)) = server::chain(cert) else { return };
+    report.fine(what(cert), format!("{}; its key fits", describe(&leaf)));
+    ends_soon(&what(cert), &leaf, report);
+}
+
+fn trust(ca: Option<&Pem>, unverified: bool, report: &mut Report) {
+    if unverified {
+        report.add(Finding {
+            level: Level::Warning,
+            what: "insecure_skip_verify".to_owned(),
+            reason: "upstream_unverified",
+            message: "whoever answers is taken for the upstream".to_owned(),
+            help: "name the upstream's CA in `ca_file` and leave this key out".to_owned(),
+        });
+        return;
+    }
+    match ca {
+        Some(ca) => report.fine(what(ca), "trusted for this upstream"),
+        None => report.fine("ca_file", "not set: the system's roots are trusted"),
+    }
+}
+
+/// `cert_file certs/server.crt`.
+pub(super) fn what(pem: &Pem) -> String {
+    let key = pem.key_path.rsplit_once('.').map_or(&*pem.key_path, |(_, key)| key);
+    match &pem.source {
+        PemSource::File(path) => format!("{key} {}", path.display()),
+        PemSource::Inline(_) => key.to_owned(),
+    }
+}
+
+/// Who it is for, who says so, and until when.
+pub(super) fn describe(leaf: &CertificateFacts) -> String {
+    let identity = &leaf.identity;
+    let dns = identity.dns.iter().map(|name| format!("DNS:{}", shown(name)));
+    let ips = identity.ips.iter().map(|ip| format!("IP:{ip}"));
+    let uris = identity.uris.iter().map(|uri| format!("URI:{}", shown(uri)));
+    let names: Vec<_> = dns.chain(ips).chain(uris).take(NAMES_SHOWN).collect();
+    let names = if names.is_empty() { "no names".to_owned() } else { names.join(", ") };
+    format!(
+        "{} ({names}), issued by {}, valid until {} ({})",
+        named(&identity.subject),
+        named(&identity.issuer),
+        date(leaf.not_after),
+        time::ago(leaf.not_after, time::now()),
+    )
+}
+
+/// A warning for a certificate that has less than a month.
+pub(super) fn ends_soon(what: &str, leaf: &CertificateFacts, report: &mut Report) {
+    let now = time::now();
+    if (0..SOON_SECONDS).contains(&(leaf.not_after - now)) {
+        report.add(Finding {
+            level: Level::Warning,
+            what: what.to_owned(),
+            reason: "expires_soon",
+            message: format!("it ends {}", time::ago(leaf.not_after, now)),
+            help: "renew it and write the files in place: they are reloaded by themselves"
+                .to_owned(),
+        });
+    }
+}
+
+const SOON_SECONDS: i64 = 30 * 86400;
+const NAMES_SHOWN: usize = 8;

@@ -1,0 +1,374 @@
+//! What the doctor says of each of the common mistakes.
+
+use std::ffi::OsString;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, date_time_ymd};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::cli::{self, Console, ExitStatus};
+use crate::tls::server;
+use crate::tls::testing::{TestPki, client_params, pem_file, server_params, server_tls};
+
+struct Doctor {
+    pki: TestPki,
+    config: PathBuf,
+}
+
+/// What the command printed, and how it ended.
+struct Said {
+    text: String,
+    status: ExitStatus,
+}
+
+impl Doctor {
+    /// A receiver that demands certificates of the first CA, and no upstream.
+    fn new() -> Self {
+        Self::with(TestPki::new(), "nop", "")
+    }
+
+    /// The same with an exporter to an upstream that shows this pair.
+    fn with_upstream(pair: &str, tweak: impl FnOnce(&mut ServerConfig)) -> Self {
+        let pki = TestPki::new();
+        let port = upstream(&pki, pair, tweak);
+        let dir = pki.dir().display().to_string();
+        let settings = format!(
+            "{{ endpoint: 'localhost:{port}', tls: {{ ca_file: {dir}/ca.crt, cert_file: \
+             {dir}/client.crt, key_file: {dir}/client.key }} }}"
+        );
+        Self::with(pki, "otlp_grpc", &settings)
+    }
+
+    fn with(pki: TestPki, exporter: &str, settings: &str) -> Self {
+        let dir = pki.dir().display().to_string();
+        let text = format!(
+            "receivers: {{ otlp: {{ protocols: {{ grpc: {{ endpoint: '127.0.0.1:0', tls: {{ \
+             cert_file: {dir}/server.crt, key_file: {dir}/server.key, client_ca_file: {dir}/ca.crt \
+             }} }} }} }} }}\nexporters: {{ {exporter}: {settings} }}\nservice: {{ pipelines: {{ \
+             traces: {{ receivers: [otlp], exporters: [{exporter}] }} }} }}\n"
+        );
+        let config = pki.write("gateway.yaml", &text);
+        let secret = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(pki.path("server.key"), secret).unwrap();
+        Self { pki, config }
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        self.pki.write(name, text).display().to_string()
+    }
+
+    fn say(&self, more: &[&str]) -> Said {
+        let config = self.config.clone().into_os_string();
+        let args = ["portcullis".into(), "doctor".into(), "--config".into(), config];
+        let args = args.into_iter().chain(more.iter().map(OsString::from));
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let status = cli::run(args, &mut Console { out: &mut out, err: &mut err });
+        assert_eq!(String::from_utf8(err).unwrap(), "");
+        Said { text: String::from_utf8(out).unwrap(), status }
+    }
+}
+
+/// Shakes hands with whoever comes, demands a certificate of the first CA, and greets in HTTP/2.
+fn upstream(pki: &TestPki, pair: &str, tweak: impl FnOnce(&mut ServerConfig)) -> u16 {
+    let mut tls = server_tls(pki);
+    tls.common.cert = Some(pem_file("cert_file", pki.path(&format!("{pair}.crt"))));
+    tls.common.key = Some(pem_file("key_file", pki.path(&format!("{pair}.key"))));
+    let mut config = ServerConfig::clone(&server::load(&tls).unwrap().snapshot.config);
+    tweak(&mut config);
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("localhost:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Ends with the test's process.
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let socket = socket.unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = StreamOwned::new(connection, socket);
+            // A probe that ends early is what some tests are about.
+            let mut preface = [0; 33];
+            if stream.read_exact(&mut preface).is_ok() {
+                let _gone = stream.write_all(b"\0\0\0\x04\0\0\0\0\0");
+            }
+        }
+    });
+    port
+}
+
+impl Said {
+    /// A line of this level with all of these parts.
+    fn has(&self, level: &str, parts: &[&str]) {
+        let mut lines = self.text.lines();
+        let found = lines.any(|line| {
+            line.trim_start().starts_with(level) && parts.iter().all(|part| line.contains(part))
+        });
+        assert!(found, "no {level} line with {parts:?} in:\n{}", self.text);
+    }
+
+    fn ends(&self, status: ExitStatus) {
+        assert_eq!(self.status, status, "{}", self.text);
+    }
+}
+
+#[test]
+fn a_configuration_in_order_has_no_problems() {
+    let doctor = Doctor::new();
+    let said = doctor.say(&[]);
+    said.has("ok", &["cert_file", "server.crt", "DNS:localhost", "issued by CN=Test CA"]);
+    said.has("ok", &["client_ca_file", "1 CA: CN=Test CA"]);
+    assert!(said.text.ends_with("no problem, no warning\n"), "{}", said.text);
+    said.ends(ExitStatus::Success);
+}
+
+#[test]
+fn a_client_of_the_right_ca_is_admitted() {
+    let doctor = Doctor::new();
+    let said = doctor.say(&["--client", doctor.pki.path("client.crt").to_str().unwrap()]);
+    said.has("ok", &["receivers.otlp.protocols.grpc", "would be admitted"]);
+    said.ends(ExitStatus::Success);
+}
+
+#[test]
+fn a_client_of_another_ca_is_refused_with_both_names() {
+    let doctor = Doctor::new();
+    let said = doctor.say(&["--client", doctor.pki.path("other-client.crt").to_str().unwrap()]);
+    let parts = ["would be refused", "Other CA", "Test CA", "client_cert_unknown_issuer"];
+    said.has("problem", &parts);
+    said.has("next:", &[""]);
+    said.ends(ExitStatus::Failure);
+}
+
+#[test]
+fn an_expired_client_is_refused() {
+    let doctor = Doctor::new();
+    let mut params = client_params("old");
+    (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+    let file = doctor.write("old.crt", &doctor.pki.ca.issue(params).cert_pem());
+    let said = doctor.say(&["--client", &file]);
+    said.has("problem", &["would be refused", "expired", "2021-01-01", "client_cert_expired"]);
+    said.ends(ExitStatus::Failure);
+}
+
+#[test]
+fn an_expired_certificate_of_our_own_is_a_problem() {
+    let doctor = Doctor::new();
+    let mut params = server_params(&["localhost"]);
+    (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+    let leaf = doctor.pki.ca.issue(params);
+    doctor.pki.write("server.crt", leaf.cert_pem());
+    doctor.pki.write("server.key", leaf.key_pem());
+    let said = doctor.say(&["--client", doctor.pki.path("client.crt").to_str().unwrap()]);
+    said.has("problem", &["cert_file", "server.crt", "expired on 2021-01-01", "own_cert_expired"]);
+    said.has("warning", &["receivers.otlp.protocols.grpc", "its own files have problems"]);
+    said.ends(ExitStatus::Failure);
+}
+
+#[test]
+fn a_client_without_the_usage_is_refused() {
+    let doctor = Doctor::new();
+    let mut params = CertificateParams::new(vec!["shop".to_owned()]).unwrap();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let file = doctor.write("shop.crt", &doctor.pki.ca.issue(params).cert_pem());
+    let said = doctor.say(&["--client", &file]);
+    said.has("problem", &["would be refused", "clientAuth", "client_cert_eku"]);
+    said.ends(ExitStatus::Failure);
+}
+
+#[test]
+fn a_key_of_another_certificate_is_a_problem() {
+    let doctor = Doctor::new();
+    doctor.pki.write("server.key", doctor.pki.client.key_pem());
+    let said = doctor.say(&[]);
+    said.has("problem", &["key_file", "server.key", "is not the key of", "own_key_mismatch"]);
+    said.has("next:", &["renewed without the other"]);
+    said.ends(ExitStatus::Failure);
+}
+
+#[test]
+fn a_key_that_cannot_be_read_is_a_problem() {
+    let doctor = Doctor::new();
+    std::fs::remove_file(doctor.pki.path("server.key")).unwrap();
+    for _ in ["missing", "a folder"] {
+        let said = doctor.say(&[]);
+        said.has("problem", &["key_file", "server.key"]);
+        said.has("next:", &[""]);
+        said.ends(ExitStatus::Failure);
+        let _second_time = std::fs::create_dir(doctor.pki.path("server.key"));
+    }
+}
+
+#[test]
+fn a_faulty_configuration_and_a_wrong_command_line_end_differently() {
+    let doctor = Doctor::new();
+    doctor.pki.write("gateway.yaml", "receivers: { otlp: { protocol: {} } }\n");
+    let said = doctor.say(&[]);
+    said.has("problem", &["protocol"]);
+    said.ends(ExitStatus::Failure);
+    let args = ["portcullis", "doctor", "--clients"].map(OsString::from);
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let status = cli::run(args, &mut Console { out: &mut out, err: &mut err });
+    assert_eq!(status, ExitStatus::Usage);
+}
+
+#[test]
+fn findings_can_be_read_by_programs() {
+    let doctor = Doctor::new();
+    let file = doctor.pki.path("other-client.crt");
+    let said = doctor.say(&["--format", "json", "--client", file.to_str().unwrap()]);
+    let report: serde_json::Value = serde_json::from_str(&said.text).unwrap();
+    assert_eq!((&report["ok"], &report["problems"]), (&false.into(), &1.into()));
+    let finding = &report["sections"][1]["findings"][1];
+    assert_eq!(finding["level"], "problem");
+    assert_eq!(finding["reason"], "client_cert_unknown_issuer");
+    assert_eq!(finding["what"], "receivers.otlp.protocols.grpc");
+    said.ends(ExitStatus::Failure);
+}
+
+#[test]
+fn an_upstream_is_probed_step_by_step() {
+    let doctor = Doctor::with_upstream("server", |_| {});
+    let said = doctor.say(&["--upstream"]);
+    for (step, part) in [
+        ("resolve:", "localhost is"),
+        ("connect:", "takes the connection"),
+        ("tls:", ""),
+        ("chain:", "issued by CN=Test CA"),
+        ("name:", "is for localhost"),
+        ("alpn:", "h2"),
+        ("identity:", "client.crt was asked for and accepted"),
+        ("answer:", "it speaks HTTP/2"),
+    ] {
+        said.has("ok", &[step, part]);
+    }
+    said.ends(ExitStatus::Success);
+}
+
+#[test]
+fn an_upstream_with_another_name_is_told_apart_from_one_of_another_ca() {
+    let pki_name = "elsewhere";
+    let doctor = {
+        let pki = TestPki::new();
+        pki.write_pair(pki_name, &pki.ca.issue(server_params(&["elsewhere.example"])));
+        let port = upstream(&pki, pki_name, |_| {});
+        let dir = pki.dir().display().to_string();
+        let settings =
+            format!("{{ endpoint: 'localhost:{port}', tls: {{ ca_file: {dir}/ca.crt }} }}");
+        Doctor::with(pki, "otlp_grpc", &settings)
+    };
+    let said = doctor.say(&["--upstream"]);
+    said.has("ok", &["chain: trusted"]);
+    let parts = ["name:", "wanted localhost", "elsewhere.example", "upstream_name_mismatch"];
+    said.has("problem", &parts);
+    said.has("next:", &["server_name_override: elsewhere.example"]);
+    said.ends(ExitStatus::Failure);
+
+    let doctor = Doctor::with_upstream("other-server", |_| {});
+    let said = doctor.say(&["--upstream"]);
+    said.has("problem", &["chain:", "Other CA", "Test CA", "upstream_unknown_issuer"]);
+    said.ends(ExitStatus::Failure);
+}
+
+#[test]
+fn an_upstream_without_alpn_is_named() {
+    let doctor = Doctor::with_upstream("server", |config| config.alpn_protocols.clear());
+    let said = doctor.say(&["--upstream"]);
+    said.has("problem", &["alpn:", "did not agree on HTTP/2", "upstream_no_alpn"]);
+    said.has("next:", &["otlp_http"]);
+    said.ends(ExitStatus::Failure);
+}
+
+#[test]
+fn an_upstream_that_refuses_us_is_named() {
+    let doctor = Doctor::with_upstream("server", |_| {});
+    doctor.pki.write_pair("client", &doctor.pki.other_client);
+    let said = doctor.say(&["--upstream"]);
+    said.has("problem", &["identity:", "other-client", "upstream_rejected_our_certificate"]);
+    said.ends(ExitStatus::Failure);
+}
+
+#[test]
+fn an_upstream_that_is_down_or_has_no_address_is_named() {
+    let free = TcpListener::bind("localhost:0").unwrap().local_addr().unwrap().port();
+    for (endpoint, step, reason) in [
+        (format!("localhost:{free}"), "connect:", "upstream_refused"),
+        ("no-such-host.invalid:4317".to_owned(), "resolve:", "upstream_unresolvable"),
+    ] {
+        let settings = format!("{{ endpoint: '{endpoint}', tls: {{ insecure: true }} }}");
+        let doctor = Doctor::with(TestPki::new(), "otlp_grpc", &settings);
+        let said = doctor.say(&["--upstream"]);
+        said.has("problem", &[step, reason]);
+        said.ends(ExitStatus::Failure);
+    }
+}
+
+#[test]
+fn an_x509_v1_client_is_admitted_with_a_warning_and_refused_when_strict() {
+    let doctor = Doctor::new();
+    doctor.pki.write("ca.key", doctor.pki.ca.issuer.key().serialize_pem());
+    let openssl = |words: &str| {
+        let run = std::process::Command::new("openssl")
+            .current_dir(doctor.pki.dir())
+            .args(words.split_whitespace())
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    };
+    openssl(
+        "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout v1.key -out v1.csr -subj \
+         /CN=v1",
+    );
+    openssl("x509 -req -in v1.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 90 -out v1.crt");
+    let file = doctor.pki.path("v1.crt").display().to_string();
+    let said = doctor.say(&["--client", &file]);
+    said.has("warning", &["would be admitted", "X.509 v1", "client_cert_x509_v1"]);
+    said.ends(ExitStatus::Success);
+    let strict = "receivers.otlp.protocols.grpc.tls.strict_x509=true";
+    let said = doctor.say(&["--client", &file, "--set", strict]);
+    said.has("problem", &["would be refused", "X.509 v1", "client_cert_x509_v1"]);
+    said.ends(ExitStatus::Failure);
+}
+
+#[test]
+fn a_new_ca_tells_who_stays_and_who_breaks() {
+    let doctor = Doctor::new();
+    let page = serde_json::json!({ "clients": [
+        { "chain": [STANDARD.encode(doctor.pki.client.certificate.der())] },
+    ] });
+    let said = |file: &str| {
+        let port = status(page.to_string());
+        let file = doctor.pki.path(file).display().to_string();
+        doctor.say(&["--new-ca", &file, "--status", &format!("http://127.0.0.1:{port}")])
+    };
+    let stays = said("ca.crt");
+    stays.has("ok", &["CN=test-client", "stays"]);
+    stays.ends(ExitStatus::Success);
+    let breaks = said("other-ca.crt");
+    let parts = ["CN=test-client", "would break", "client_cert_unknown_issuer"];
+    breaks.has("problem", &parts);
+    breaks.ends(ExitStatus::Failure);
+    let unasked = doctor.say(&["--new-ca", doctor.pki.path("ca.crt").to_str().unwrap()]);
+    unasked.has("problem", &["no zpages extension", "status_unreachable"]);
+    unasked.ends(ExitStatus::Failure);
+}
+
+/// A status page for one question.
+fn status(body: String) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut request = [0; 512];
+        let length = socket.read(&mut request).unwrap();
+        assert!(request[..length].starts_with(b"GET /debug/clientsz HTTP/1.0\r\n"));
+        socket.write_all(b"HTTP/1.0 200 OK\r\n\r\n").unwrap();
+        socket.write_all(body.as_bytes()).unwrap();
+    });
+    port
+}
