@@ -14,6 +14,9 @@ use rustix::fs::{Mode, OFlags};
 /// Largest file read, in bytes. A bundle of 500 certificates is about 0.8 MiB.
 pub(super) const MAX_BYTES: u64 = 1 << 20;
 
+/// Largest revocation list read. One of 100,000 entries has about 5 MiB in PEM.
+pub(super) const MAX_LIST_BYTES: u64 = 16 << 20;
+
 /// What a file holds.
 pub(crate) struct Content {
     /// All of it.
@@ -45,13 +48,24 @@ impl std::error::Error for ReadError {}
 ///
 /// Blocks on the file system; call it off the runtime's threads.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ReadError> {
-    open(path).map(|content| content.bytes)
+    read_up_to(path, MAX_BYTES)
+}
+
+/// Reads a whole file of at most `limit` bytes.
+///
+/// Blocks on the file system; call it off the runtime's threads.
+pub(super) fn read_up_to(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
+    open_up_to(path, limit).map(|content| content.bytes)
 }
 
 /// Reads a whole file, and what protects it.
 ///
 /// Blocks on the file system; call it off the runtime's threads.
 pub(crate) fn open(path: &Path) -> Result<Content, ReadError> {
+    open_up_to(path, MAX_BYTES)
+}
+
+fn open_up_to(path: &Path, limit: u64) -> Result<Content, ReadError> {
     // Without NONBLOCK, opening a FIFO waits for a writer that may never come.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = rustix::fs::open(path, flags, Mode::empty())
@@ -62,14 +76,14 @@ pub(crate) fn open(path: &Path) -> Result<Content, ReadError> {
     if !metadata.is_file() {
         return Err(not_regular(metadata.mode()));
     }
-    if metadata.len() > MAX_BYTES {
-        return Err(too_large());
+    if metadata.len() > limit {
+        return Err(too_large(limit));
     }
     let mut bytes = Vec::new();
     // It may grow while it is read.
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(too_large());
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > limit {
+        return Err(too_large(limit));
     }
     Ok(Content { bytes, mode: metadata.mode() & 0o7777 })
 }
@@ -78,8 +92,8 @@ fn failed(reason: &'static str, message: String, help: impl Into<String>) -> Rea
     ReadError { reason, message, help: help.into() }
 }
 
-fn too_large() -> ReadError {
-    let message = format!("is larger than the {MAX_BYTES} bytes that are read");
+fn too_large(limit: u64) -> ReadError {
+    let message = format!("is larger than the {limit} bytes that are read");
     failed("file_too_large", message, "is it the right file? Certificates and keys are small")
 }
 

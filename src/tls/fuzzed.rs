@@ -58,15 +58,20 @@ fn judge(bundle: &str, leaf: &CertificateDer<'_>) {
         anchors::load(&pem("ca_pem", bundle.as_bytes()), false, &purpose, &mut Vec::new())
     };
     if let Ok(anchors) = anchors(Purpose::ClientAuth) {
-        let verifier = ClientVerifier::new(anchors, algorithms, false);
+        let verifier = ClientVerifier::new(anchors, algorithms, false, None);
         if verifier.verify_client_cert(leaf, &[], now).is_ok() {
             assert!(facts.is_some(), "accepted, but nobody can be named");
         }
     }
     if let Ok(anchors) = anchors(Purpose::ServerAuth) {
         let name = ServerName::try_from("localhost").expect("a name");
-        let verdict =
-            ServerVerifier::new(anchors, algorithms).verify_server_cert(leaf, &[], &name, &[], now);
+        let verdict = ServerVerifier::new(anchors, algorithms, None).verify_server_cert(
+            leaf,
+            &[],
+            &name,
+            &[],
+            now,
+        );
         if verdict.is_ok() {
             assert!(facts.is_some(), "accepted, but nobody can be named");
         }

@@ -16,6 +16,7 @@ use crate::config::{Problem, Span};
 use crate::tls::anchors::{self, Anchors};
 use crate::tls::error::{CredentialsError, Loaded, next_generation};
 use crate::tls::inspect::Purpose;
+use crate::tls::revocation::{self, Revocations};
 use crate::tls::verifier::{NoVerifier, ServerVerifier};
 use crate::tls::{own, profile};
 
@@ -33,6 +34,8 @@ pub(crate) struct ClientSnapshot {
     pub(crate) server_name_override: Option<String>,
     /// What we show when asked; `None` when nothing is configured.
     pub(crate) own: Option<Arc<OwnIdentity>>,
+    /// Whom the upstream's CAs took back.
+    pub(crate) revocations: Option<Arc<Revocations>>,
     /// Whether the upstream must agree on HTTP/2.
     pub(super) needs_h2: bool,
 }
@@ -45,6 +48,26 @@ pub(crate) struct ClientSnapshot {
 pub(crate) fn load(
     tls: &ClientTls,
     alpn: &'static [&'static [u8]],
+) -> Result<Loaded<ClientSnapshot>, CredentialsError> {
+    load_after(tls, alpn, None)
+}
+
+/// The same while `before` is in force: no revocation list is replaced by an older one.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn reload(
+    tls: &ClientTls,
+    alpn: &'static [&'static [u8]],
+    before: &ClientSnapshot,
+) -> Result<Loaded<ClientSnapshot>, CredentialsError> {
+    load_after(tls, alpn, Some(before))
+}
+
+fn load_after(
+    tls: &ClientTls,
+    alpn: &'static [&'static [u8]],
+    before: Option<&ClientSnapshot>,
 ) -> Result<Loaded<ClientSnapshot>, CredentialsError> {
     let provider = profile::provider(&tls.common);
     let mut warnings = Vec::new();
@@ -71,11 +94,23 @@ pub(crate) fn load(
         .with_protocol_versions(profile::versions(&tls.common))
         .map_err(|error| unusable_profile(&error))?
         .dangerous();
-    let builder = match anchors {
-        Some(anchors) => builder
-            .with_custom_certificate_verifier(Arc::new(ServerVerifier::new(anchors, algorithms))),
-        None => builder.with_custom_certificate_verifier(Arc::new(NoVerifier(algorithms))),
+    let revocations = match &anchors {
+        Some(anchors) => {
+            let before = before.and_then(|before| before.revocations.as_deref());
+            let inputs = revocation::Inputs { policy: tls.revocation, anchors, algorithms, before };
+            revocation::load(&tls.crl, &inputs, &mut warnings)
+                .map_err(|problems| CredentialsError { problems })?
+                .map(Arc::new)
+        }
+        None => None,
     };
+    let builder =
+        match anchors {
+            Some(anchors) => builder.with_custom_certificate_verifier(Arc::new(
+                ServerVerifier::new(anchors, algorithms, revocations.clone()),
+            )),
+            None => builder.with_custom_certificate_verifier(Arc::new(NoVerifier(algorithms))),
+        };
     let own = own.map(|own| Arc::new(OwnIdentity::from(own)));
     let resolver = identity::Resolver(own.clone());
     let mut config = builder.with_client_cert_resolver(Arc::new(resolver));
@@ -89,6 +124,7 @@ pub(crate) fn load(
             config: Arc::new(config),
             server_name_override: name,
             own,
+            revocations,
             needs_h2: alpn == [b"h2".as_slice()],
         },
         warnings,

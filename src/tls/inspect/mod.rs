@@ -10,4 +10,5 @@ mod names;
 
 pub(crate) use facts::{CertificateFacts, Purpose, describe, named, sha256_hex};
 pub(crate) use key::{KeyFacts, KeyKind, bit_length};
+pub(super) use names::distinguished_name;
 pub(crate) use names::{date, shown};

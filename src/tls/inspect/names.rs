@@ -31,7 +31,7 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 /// A distinguished name as RFC 4514 text: most specific part first, special characters escaped.
-pub(super) fn distinguished_name(name: &X509Name<'_>) -> String {
+pub(in crate::tls) fn distinguished_name(name: &X509Name<'_>) -> String {
     let parts: Vec<_> = name.iter_rdn().collect();
     let mut text = String::new();
     for (index, part) in parts.iter().rev().enumerate() {

@@ -20,7 +20,8 @@ impl Fingerprint {
     pub(super) fn of(files: &[PathBuf]) -> Self {
         let mut context = Context::new(&SHA256);
         for path in files {
-            match file::read(path) {
+            // The load holds each kind of file to its own limit; none has a larger one.
+            match file::read_up_to(path, file::MAX_LIST_BYTES) {
                 Ok(bytes) => {
                     context.update(b"+");
                     context.update(&(bytes.len() as u64).to_le_bytes());

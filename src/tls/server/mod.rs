@@ -5,15 +5,19 @@ mod admit;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::SingleCertAndKey;
+use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::config::sections::ServerTls;
 use crate::config::{Problem, Span};
+use crate::tls::anchors::{self, Anchors};
 use crate::tls::error::{CredentialsError, Loaded, next_generation, problem};
 use crate::tls::inspect::Purpose;
-use crate::tls::verifier::ClientVerifier;
-use crate::tls::{anchors, own, profile};
+use crate::tls::revocation::{self, Revocations};
+use crate::tls::verifier::{ClientVerifier, Verdict};
+use crate::tls::{own, profile};
 
 pub(crate) use admit::{Admitted, chain};
 
@@ -29,6 +33,19 @@ pub(crate) struct ServerSnapshot {
     pub(super) verifier: Option<Arc<ClientVerifier>>,
     /// For messages.
     pub(crate) about: About,
+}
+
+impl ServerSnapshot {
+    /// What is thought at `now` of a chain, leaf first, that this or an earlier snapshot let in.
+    pub(crate) fn verdict(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Verdict {
+        // Without client certificates nothing was proved that could be lost.
+        self.verifier.as_ref().map_or(Verdict::Trusted, |verifier| verifier.verdict(chain, now))
+    }
+
+    /// The clients' revocation lists in force.
+    pub(crate) fn revocations(&self) -> Option<&Revocations> {
+        self.verifier.as_ref().and_then(|verifier| verifier.revocations())
+    }
 }
 
 /// What refusals tell about this listener.
@@ -49,6 +66,24 @@ pub(crate) struct About {
 /// # Errors
 /// Everything that is wrong with the material, each with config key, file and mend.
 pub(crate) fn load(tls: &ServerTls) -> Result<Loaded<ServerSnapshot>, CredentialsError> {
+    load_after(tls, None)
+}
+
+/// The same while `before` is in force: no revocation list is replaced by an older one.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn reload(
+    tls: &ServerTls,
+    before: &ServerSnapshot,
+) -> Result<Loaded<ServerSnapshot>, CredentialsError> {
+    load_after(tls, Some(before))
+}
+
+fn load_after(
+    tls: &ServerTls,
+    before: Option<&ServerSnapshot>,
+) -> Result<Loaded<ServerSnapshot>, CredentialsError> {
     let provider = profile::provider(&tls.common);
     let (Some(cert), Some(key)) = (&tls.common.cert, &tls.common.key) else {
         return Err(incomplete().into());
@@ -83,17 +118,13 @@ pub(crate) fn load(tls: &ServerTls) -> Result<Loaded<ServerSnapshot>, Credential
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(profile::versions(&tls.common))
         .map_err(|error| problem(cert, 0, "tls_profile", error.to_string(), ""))?;
-    let demands_certificates = anchors.is_some();
-    let mut asked = None;
-    let builder = match anchors {
+    let algorithms = provider.signature_verification_algorithms;
+    let verifier = verifier(tls, anchors, algorithms, before, &mut warnings)?.map(Arc::new);
+    let builder = match &verifier {
         None => builder.with_no_client_auth(),
-        Some(anchors) => {
-            let algorithms = provider.signature_verification_algorithms;
-            let verifier = ClientVerifier::new(anchors, algorithms, tls.strict_x509);
+        Some(verifier) => {
             (about.client_cas, about.client_ca_place) = verifier.trusted();
-            let verifier = Arc::new(verifier);
-            asked = Some(Arc::clone(&verifier));
-            builder.with_client_cert_verifier(verifier)
+            builder.with_client_cert_verifier(Arc::<ClientVerifier>::clone(verifier))
         }
     };
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(own.certified)));
@@ -107,13 +138,34 @@ pub(crate) fn load(tls: &ServerTls) -> Result<Loaded<ServerSnapshot>, Credential
     Ok(Loaded {
         snapshot: ServerSnapshot {
             generation: next_generation(),
-            demands_certificates,
+            demands_certificates: verifier.is_some(),
             config: Arc::new(config),
-            verifier: asked,
+            verifier,
             about,
         },
         warnings,
     })
+}
+
+/// `None` when nobody is asked for a certificate.
+fn verifier(
+    tls: &ServerTls,
+    anchors: Option<Anchors>,
+    algorithms: WebPkiSupportedAlgorithms,
+    before: Option<&ServerSnapshot>,
+    warnings: &mut Vec<Problem>,
+) -> Result<Option<ClientVerifier>, CredentialsError> {
+    let Some(anchors) = anchors else { return Ok(None) };
+    let inputs = revocation::Inputs {
+        policy: tls.revocation,
+        anchors: &anchors,
+        algorithms,
+        before: before.and_then(ServerSnapshot::revocations),
+    };
+    let revocations = revocation::load(&tls.client_crl, &inputs, warnings)
+        .map_err(|problems| CredentialsError { problems })?
+        .map(Arc::new);
+    Ok(Some(ClientVerifier::new(anchors, algorithms, tls.strict_x509, revocations)))
 }
 
 fn incomplete() -> Problem {

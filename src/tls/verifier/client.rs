@@ -1,5 +1,7 @@
 //! Verifies senders.
 
+use std::sync::Arc;
+
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -7,7 +9,8 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::tls::anchors::Anchors;
-use crate::tls::verifier::judge::{Fault, Judge, Side, warn_once};
+use crate::tls::revocation::Revocations;
+use crate::tls::verifier::judge::{Fault, Judge, Side, Verdict, warn_once};
 use crate::tls::verifier::{explain, note, signature};
 
 /// Demands a certificate of every sender.
@@ -19,8 +22,19 @@ impl ClientVerifier {
         anchors: Anchors,
         algorithms: WebPkiSupportedAlgorithms,
         strict: bool,
+        revocations: Option<Arc<Revocations>>,
     ) -> Self {
-        Self(Judge { side: Side::Sender, anchors, algorithms, strict })
+        Self(Judge { side: Side::Sender, anchors, algorithms, strict, revocations })
+    }
+
+    /// What is thought now of a chain that was accepted before.
+    pub(in crate::tls) fn verdict(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Verdict {
+        self.0.verdict(chain, now)
+    }
+
+    /// Whom the CAs took back.
+    pub(in crate::tls) fn revocations(&self) -> Option<&Revocations> {
+        self.0.revocations.as_deref()
     }
 
     /// What a handshake at this moment would make of a chain.

@@ -8,14 +8,14 @@ use x509_parser::prelude::X509Certificate;
 
 use crate::tls::anchors::Anchors;
 
-/// Only anchors count, never an intermediate that the peer sent, and none with name constraints,
+/// The key of the anchor that did. Only anchors count, never an intermediate that the peer sent, and none with name constraints,
 /// which nobody would hold against the leaf.
 pub(super) fn signed_by_anchor(
     leaf: &CertificateDer<'_>,
     anchors: &Anchors,
     algorithms: &WebPkiSupportedAlgorithms,
-) -> bool {
-    let Some(parts) = Parts::of(leaf) else { return false };
+) -> Option<SubjectPublicKeyInfoDer<'static>> {
+    let parts = Parts::of(leaf)?;
     anchors
         .roots
         .roots
@@ -23,11 +23,9 @@ pub(super) fn signed_by_anchor(
         .filter(|anchor| anchor.name_constraints.is_none())
         .filter(|anchor| anchor.subject.as_ref() == parts.issuer)
         .take(MAX_CHECKS)
-        .any(|anchor| {
-            // Anchors hold it without its outermost tag.
-            let spki = webpki::spki_for_anchor(anchor);
-            parts.signed_by(&spki, algorithms)
-        })
+        // Anchors hold it without its outermost tag.
+        .map(webpki::spki_for_anchor)
+        .find(|spki| parts.signed_by(spki, algorithms))
 }
 
 struct Parts<'a> {

@@ -1,4 +1,6 @@
 //! Why a certificate was refused, in words, and what its owner can do.
+//!
+//! Over 400 lines because it is a list of messages, and a list is read in one piece.
 
 use rustls::CertificateError;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -6,6 +8,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use crate::tls::anchors::Anchors;
 use crate::tls::inspect::{self, CertificateFacts, KeyFacts, named, shown};
 use crate::tls::own::V1_MEND;
+use crate::tls::revocation::{Doubt, DoubtKind};
 use crate::tls::time;
 use crate::tls::verifier::judge::{Fault, Judge, Leniency, Side, alert};
 
@@ -34,6 +37,34 @@ pub(super) fn strict(
     let (reason, why, help) = self::leniency(side, leniency);
     let help = format!("{help}, or set `strict_x509: false`");
     Fault { reason, why: why.to_owned(), help, leaf: Some(Box::new(leaf)), alert: alert(error) }
+}
+
+/// For a certificate that its CA took back, or of which that is not known.
+pub(super) fn doubted(side: Side, doubt: Doubt, leaf: CertificateFacts) -> Fault {
+    let reason = match doubt.kind {
+        DoubtKind::Revoked => pick(side, "client_cert_revoked", "upstream_cert_revoked"),
+        DoubtKind::Unknown => {
+            pick(side, "client_cert_revocation_unknown", "upstream_cert_revocation_unknown")
+        }
+        DoubtKind::Expired => pick(side, "client_crl_expired", "upstream_crl_expired"),
+    };
+    let why = if doubt.about_issuer {
+        format!("an issuer that it came with cannot be relied on: {}", doubt.why)
+    } else {
+        doubt.why
+    };
+    Fault { reason, why, help: doubt.help, leaf: Some(Box::new(leaf)), alert: doubt.kind.alert() }
+}
+
+/// For nothing at all where a certificate is demanded.
+pub(super) fn absent() -> Fault {
+    Fault {
+        reason: "client_cert_missing",
+        why: "none was sent".to_owned(),
+        help: "give the client a certificate and its key".to_owned(),
+        leaf: None,
+        alert: CertificateError::UnknownIssuer,
+    }
 }
 
 /// What is unusual about a leaf that is accepted all the same.

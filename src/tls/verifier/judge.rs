@@ -1,15 +1,17 @@
 //! The decision about one presented chain.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::{CertificateError, OtherError};
-use rustls_pki_types::{CertificateDer, UnixTime};
-use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage};
+use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
+use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, VerifiedPath};
 
 use crate::tls::anchors::Anchors;
 use crate::tls::inspect::{self, CertificateFacts, Purpose};
+use crate::tls::revocation::{Doubt, Revocations};
 use crate::tls::verifier::{direct, explain};
 
 /// Which way a certificate is judged.
@@ -64,6 +66,21 @@ pub(super) struct Judge {
     pub(super) algorithms: WebPkiSupportedAlgorithms,
     /// Refuse what [`Leniency`] names.
     pub(super) strict: bool,
+    /// Whom the CAs took back; `None` when no list is configured.
+    pub(super) revocations: Option<Arc<Revocations>>,
+}
+
+/// What is thought of a chain now, for a connection that was let in before.
+#[derive(Clone, Debug)]
+pub(crate) enum Verdict {
+    /// It would be let in again.
+    Trusted,
+    /// It was revoked: the connection ends at once.
+    Revoked(Fault),
+    /// Its own validity is over.
+    Expired(Fault),
+    /// Its CA is not trusted any more, or whether it was revoked is not known.
+    Untrusted(Fault),
 }
 
 impl Judge {
@@ -75,7 +92,8 @@ impl Judge {
         now: UnixTime,
     ) -> Result<Option<Leniency>, Fault> {
         let facts = inspect::describe(leaf);
-        let refused = match self.chain(leaf, intermediates, now) {
+        let doubt = Cell::new(None);
+        let refused = match self.chain(leaf, intermediates, now, &doubt) {
             // What our own parser cannot read has no identity to decide by.
             Ok(()) if facts.is_some() => return Ok(None),
             Ok(()) => webpki::Error::BadDer,
@@ -84,13 +102,42 @@ impl Judge {
         let Some(facts) = facts else {
             return Err(explain::unreadable(self.side, &refused));
         };
-        if let Some(leniency) = self.lenient(leaf, &facts, &refused, now) {
-            if !self.strict {
-                return Ok(Some(leniency));
-            }
+        if let Some(doubt) = doubt.take().filter(|doubt: &Doubt| is_same(doubt, &refused)) {
+            return Err(explain::doubted(self.side, doubt, facts));
+        }
+        let Some((leniency, signer)) = self.lenient(leaf, &facts, &refused, now) else {
+            return Err(explain::refused(self, facts, intermediates, &refused));
+        };
+        if self.strict {
             return Err(explain::strict(self.side, leniency, facts, &refused));
         }
-        Err(explain::refused(self, facts, intermediates, &refused))
+        let looked_up = match (&self.revocations, signer) {
+            (None, _) => Ok(()),
+            (Some(lists), Some(key)) => lists.check_leaf(leaf, &key, seconds(now)),
+            (Some(lists), None) => lists.check_pinned(leaf),
+        };
+        match looked_up {
+            Ok(()) => Ok(Some(leniency)),
+            Err(doubt) => Err(explain::doubted(self.side, doubt, facts)),
+        }
+    }
+
+    /// What is thought now of a chain that was accepted before.
+    pub(super) fn verdict(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Verdict {
+        let Some((leaf, intermediates)) = chain.split_first() else {
+            return Verdict::Untrusted(explain::absent());
+        };
+        match self.judge(leaf, intermediates, now) {
+            Ok(_leniency) => Verdict::Trusted,
+            Err(fault) => match &fault.alert {
+                CertificateError::Revoked => Verdict::Revoked(fault),
+                CertificateError::Expired => Verdict::Expired(fault),
+                _ if fault.leaf.as_ref().is_some_and(|leaf| leaf.not_after < seconds(now)) => {
+                    Verdict::Expired(fault)
+                }
+                _ => Verdict::Untrusted(fault),
+            },
+        }
     }
 
     fn chain(
@@ -98,21 +145,33 @@ impl Judge {
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
+        doubt: &Cell<Option<Doubt>>,
     ) -> Result<(), webpki::Error> {
         let leaf = EndEntityCert::try_from(leaf)?;
         let usage = Usage(self.side);
         let roots = &self.anchors.roots.roots;
-        leaf.verify_for_usage(self.algorithms.all, roots, intermediates, now, usage, None, None)?;
+        let all = self.algorithms.all;
+        // The library's own lookup hashes the whole list again for each certificate.
+        let look_up = |path: &VerifiedPath<'_>| {
+            let Some(lists) = &self.revocations else { return Ok(()) };
+            lists.check_path(path, seconds(now)).map_err(|found| {
+                let error = found.kind.error();
+                doubt.set(Some(found));
+                error
+            })
+        };
+        leaf.verify_for_usage(all, roots, intermediates, now, usage, None, Some(&look_up))?;
         Ok(())
     }
 
+    /// With the key of the anchor that signed it, unless it is pinned.
     fn lenient(
         &self,
         der: &CertificateDer<'_>,
         facts: &CertificateFacts,
         refused: &webpki::Error,
         now: UnixTime,
-    ) -> Option<Leniency> {
+    ) -> Option<(Leniency, Option<SubjectPublicKeyInfoDer<'static>>)> {
         use webpki::Error::{CaUsedAsEndEntity, UnknownIssuer, UnsupportedCertVersion};
 
         let kind = match refused {
@@ -121,7 +180,7 @@ impl Judge {
             UnknownIssuer => Leniency::Pinned,
             _ => return None,
         };
-        let fine = facts.holds_at(i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
+        let fine = facts.holds_at(seconds(now))
             && facts.permits(&self.side.purpose())
             && facts.unknown_critical.is_empty()
             && facts.damaged_extension.is_none()
@@ -130,18 +189,24 @@ impl Judge {
             return None;
         }
         if self.anchors.pins.iter().any(|(pin, _facts)| pin == der) {
-            return Some(
-                if kind == Leniency::Pinned || facts.version >= 3 && facts.ca != Some(true) {
-                    Leniency::Pinned
-                } else {
-                    kind
-                },
-            );
+            let pinned = kind == Leniency::Pinned || facts.version >= 3 && facts.ca != Some(true);
+            return Some((if pinned { Leniency::Pinned } else { kind }, None));
         }
-        let signed = kind != Leniency::Pinned
-            && direct::signed_by_anchor(der, &self.anchors, &self.algorithms);
-        signed.then_some(kind)
+        if kind == Leniency::Pinned {
+            return None;
+        }
+        let signer = direct::signed_by_anchor(der, &self.anchors, &self.algorithms)?;
+        Some((kind, Some(signer)))
     }
+}
+
+fn seconds(at: UnixTime) -> i64 {
+    i64::try_from(at.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Another path may have failed for another reason, which is then the one to tell.
+fn is_same(doubt: &Doubt, error: &webpki::Error) -> bool {
+    std::mem::discriminant(&doubt.kind.error()) == std::mem::discriminant(error)
 }
 
 /// Says once for each certificate of this process that it was accepted leniently.
@@ -209,7 +274,7 @@ pub(super) fn alert(error: &webpki::Error) -> CertificateError {
         E::EmptyEkuExtension => CertificateError::InvalidPurpose,
         E::UnknownIssuer => CertificateError::UnknownIssuer,
         E::UnsupportedCriticalExtension => CertificateError::UnhandledCriticalExtension,
-        other => CertificateError::Other(OtherError(std::sync::Arc::new(other.clone()))),
+        other => CertificateError::Other(OtherError(Arc::new(other.clone()))),
     }
 }
 

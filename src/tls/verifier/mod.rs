@@ -15,7 +15,7 @@ mod server;
 mod signature;
 
 pub(super) use client::{Admission, ClientVerifier};
-pub(crate) use judge::{Fault, Side};
+pub(crate) use judge::{Fault, Side, Verdict};
 pub(crate) use note::{Note, noted};
 pub(super) use server::{NoVerifier, ServerVerifier};
 

@@ -1,5 +1,7 @@
 //! Verifies upstreams.
 
+use std::sync::Arc;
+
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
@@ -8,6 +10,7 @@ use webpki::EndEntityCert;
 
 use crate::tls::anchors::Anchors;
 use crate::tls::inspect;
+use crate::tls::revocation::Revocations;
 use crate::tls::verifier::judge::{Judge, Side, warn_once};
 use crate::tls::verifier::{explain, note, signature};
 
@@ -20,8 +23,12 @@ pub(in crate::tls) struct ServerVerifier(Judge);
 pub(in crate::tls) struct NoVerifier(pub(in crate::tls) WebPkiSupportedAlgorithms);
 
 impl ServerVerifier {
-    pub(in crate::tls) fn new(anchors: Anchors, algorithms: WebPkiSupportedAlgorithms) -> Self {
-        Self(Judge { side: Side::Upstream, anchors, algorithms, strict: false })
+    pub(in crate::tls) fn new(
+        anchors: Anchors,
+        algorithms: WebPkiSupportedAlgorithms,
+        revocations: Option<Arc<Revocations>>,
+    ) -> Self {
+        Self(Judge { side: Side::Upstream, anchors, algorithms, strict: false, revocations })
     }
 }
 

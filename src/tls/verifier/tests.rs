@@ -15,7 +15,7 @@ fn judge(pki: &TestPki, ca: &str, strict: bool) -> Judge {
     let anchors = anchors::load(&ca, false, &Purpose::ClientAuth, &mut Vec::new()).unwrap();
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let algorithms = provider.signature_verification_algorithms;
-    Judge { side: Side::Sender, anchors, algorithms, strict }
+    Judge { side: Side::Sender, anchors, algorithms, strict, revocations: None }
 }
 
 fn chain(pki: &TestPki, file: &str) -> Vec<CertificateDer<'static>> {
@@ -228,7 +228,7 @@ fn garbage_is_refused_without_a_panic() {
 fn no_ca_names_are_hinted() {
     let pki = TestPki::new();
     let judge = judge(&pki, "ca.crt", false);
-    let verifier = ClientVerifier::new(judge.anchors, judge.algorithms, false);
+    let verifier = ClientVerifier::new(judge.anchors, judge.algorithms, false, None);
     assert!(verifier.root_hint_subjects().is_empty());
     assert!(verifier.client_auth_mandatory());
 }

@@ -1,0 +1,352 @@
+//! One certificate revocation list, parsed once into a sorted table of serial numbers.
+//!
+//! Guarantees that a list which says less than it seems to (a delta, an indirect one, one for some
+//! reasons only, one with a critical extension that is not understood) is refused with the reason.
+
+use std::cmp::Ordering;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls_pki_types::SubjectPublicKeyInfoDer;
+use webpki::RawPublicKeyEntity;
+use x509_parser::prelude::{ASN1Time, FromDer, X509Name};
+
+use crate::tls::inspect;
+use crate::tls::revocation::der::{self, Element, Reader, SEQUENCE};
+
+/// A list that can be looked up.
+#[derive(Debug)]
+pub(super) struct List {
+    /// The issuer's name in DER, without its outermost tag, as certificates are compared by it.
+    pub(super) issuer: Box<[u8]>,
+    /// The same for people, escaped.
+    pub(super) issuer_name: String,
+    /// cRLNumber without leading zeros; lists of version 1 have none.
+    pub(super) number: Option<Box<[u8]>>,
+    pub(super) this_update: i64,
+    /// `None` never expires.
+    pub(super) next_update: Option<i64>,
+    /// Which certificates of the issuer it is about.
+    pub(super) scope: Scope,
+    /// Sorted.
+    entries: Box<[Entry]>,
+    signed: Signed,
+}
+
+/// issuingDistributionPoint, as far as it is understood.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Scope {
+    only_leaves: bool,
+    only_issuers: bool,
+    /// Names in DER; one of them must be in the certificate. Empty is every certificate.
+    points: Vec<Box<[u8]>>,
+}
+
+/// Why a list cannot be used: reason, clause and help.
+pub(super) type Unfit = (&'static str, String, &'static str);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    serial: Serial,
+    reason: u8,
+}
+
+/// Length and bytes; what is longer than any serial may be is represented by a hash.
+type Serial = [u8; 21];
+
+/// What the signature is about, for the check.
+#[derive(Debug)]
+struct Signed {
+    message: Box<[u8]>,
+    algorithm: Box<[u8]>,
+    signature: Box<[u8]>,
+}
+
+impl List {
+    /// Takes one list in DER.
+    pub(super) fn parse(der: &[u8]) -> Result<Self, Unfit> {
+        let outer = outer(der).ok_or_else(damaged)?;
+        let mut tbs = Reader::new(outer.tbs.value);
+        let mut head = || {
+            let version = tbs.optional(der::INTEGER)?;
+            let algorithm = tbs.expect(SEQUENCE)?;
+            let issuer = tbs.expect(SEQUENCE)?;
+            let this_update = time(tbs.element()?)?;
+            let next_update = match tbs.peek() {
+                Some(der::UTC_TIME | der::GENERALIZED_TIME) => Some(time(tbs.element()?)?),
+                _ => None,
+            };
+            let revoked = tbs.optional(SEQUENCE)?;
+            let extensions = tbs.optional(der::tagged(0))?;
+            let fits = tbs.is_empty()
+                && version.is_none_or(|version| version.value == [1])
+                && algorithm.value == outer.algorithm.value;
+            fits.then_some((issuer, this_update, next_update, revoked, extensions))
+        };
+        let (issuer, this_update, next_update, revoked, extensions) = head().ok_or_else(damaged)?;
+        let (number, scope) = match extensions {
+            Some(found) => extensions_of(found.value)?,
+            None => (None, Scope::default()),
+        };
+        Ok(Self {
+            issuer: issuer.value.into(),
+            issuer_name: name_of(issuer.value),
+            number,
+            this_update,
+            next_update,
+            scope,
+            entries: entries(revoked.map(|list| list.value).unwrap_or_default())?,
+            signed: Signed {
+                message: outer.tbs.whole.into(),
+                algorithm: outer.algorithm.value.into(),
+                signature: outer.signature.into(),
+            },
+        })
+    }
+
+    /// Whether the holder of this key made the list.
+    pub(super) fn signed_by(
+        &self,
+        key: &SubjectPublicKeyInfoDer<'_>,
+        algorithms: &WebPkiSupportedAlgorithms,
+    ) -> bool {
+        let Ok(key) = RawPublicKeyEntity::try_from(key) else { return false };
+        let Signed { message, algorithm, signature } = &self.signed;
+        algorithms
+            .all
+            .iter()
+            .filter(|one| one.signature_alg_id().as_ref() == algorithm.as_ref())
+            .any(|one| key.verify_signature(*one, message, signature).is_ok())
+    }
+
+    /// Whether the signature could be checked at all.
+    pub(super) fn is_checkable(&self, algorithms: &WebPkiSupportedAlgorithms) -> bool {
+        algorithms
+            .all
+            .iter()
+            .any(|one| one.signature_alg_id().as_ref() == self.signed.algorithm.as_ref())
+    }
+
+    /// Lets go of the signed bytes: only the table is needed once the signature was checked.
+    pub(super) fn settle(&mut self) {
+        self.signed.message = Box::default();
+    }
+
+    /// Why a certificate is revoked, if it is listed. A list is complete, so an entry to remove
+    /// from it has no meaning, and an entry on hold is no reason to let anybody in.
+    pub(super) fn find(&self, serial: &[u8]) -> Option<&'static str> {
+        let serial = pack(serial);
+        let at = self.entries.binary_search_by(|entry| entry.serial.cmp(&serial)).ok()?;
+        self.entries.get(at).map(|entry| reason_name(entry.reason))
+    }
+
+    /// How many certificates are listed.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Which of two lists of one issuer is newer.
+    pub(super) fn age(&self, other: &Self) -> Ordering {
+        let by_number = match (&self.number, &other.number) {
+            (Some(one), Some(two)) => one.len().cmp(&two.len()).then_with(|| one.cmp(two)),
+            _ => Ordering::Equal,
+        };
+        by_number.then(self.this_update.cmp(&other.this_update))
+    }
+
+    /// `number 0x1f of 2026-01-02`, for messages.
+    pub(super) fn edition(&self) -> String {
+        let date = inspect::date(self.this_update);
+        match &self.number {
+            Some(number) => {
+                let digits: String =
+                    number.iter().take(20).map(|byte| format!("{byte:02x}")).collect();
+                let digits = digits.trim_start_matches('0');
+                format!("number 0x{} of {date}", if digits.is_empty() { "0" } else { digits })
+            }
+            None => format!("without a number, of {date}"),
+        }
+    }
+}
+
+impl Scope {
+    /// Whether a certificate at this place of a chain is meant.
+    pub(super) fn covers(&self, certificate: &[u8], is_leaf: bool) -> bool {
+        let place = if is_leaf { !self.only_issuers } else { !self.only_leaves };
+        // The name with its tag and length, as it stands in cRLDistributionPoints.
+        let named = || self.points.iter().any(|p| memchr::memmem::find(certificate, p).is_some());
+        place && (self.points.is_empty() || named())
+    }
+}
+
+/// A distinguished name for people, from its DER without the outermost tag.
+pub(super) fn name_of(inner: &[u8]) -> String {
+    let Ok(length) = u16::try_from(inner.len()) else { return "of absurd length".to_owned() };
+    let mut der = vec![SEQUENCE, 0x82];
+    der.extend(length.to_be_bytes());
+    der.extend(inner);
+    match X509Name::from_der(&der) {
+        Ok((_rest, name)) => inspect::named(&inspect::distinguished_name(&name)),
+        Err(_unreadable) => "that cannot be read".to_owned(),
+    }
+}
+
+struct Outer<'a> {
+    tbs: Element<'a>,
+    algorithm: Element<'a>,
+    signature: &'a [u8],
+}
+
+fn outer(der: &[u8]) -> Option<Outer<'_>> {
+    let mut all = Reader::new(der);
+    let mut list = Reader::new(all.expect(SEQUENCE)?.value);
+    let tbs = list.expect(SEQUENCE)?;
+    let algorithm = list.expect(SEQUENCE)?;
+    let (unused, signature) = list.expect(der::BITS)?.value.split_first()?;
+    (all.is_empty() && list.is_empty() && *unused == 0).then_some(Outer {
+        tbs,
+        algorithm,
+        signature,
+    })
+}
+
+fn time(element: Element<'_>) -> Option<i64> {
+    ASN1Time::from_der(element.whole).ok().map(|(_rest, time)| time.timestamp())
+}
+
+fn entries(revoked: &[u8]) -> Result<Box<[Entry]>, Unfit> {
+    let mut list = Reader::new(revoked);
+    // The shortest entry with a serial of 16 bytes.
+    let mut entries = Vec::with_capacity(revoked.len() / 35);
+    while !list.is_empty() {
+        let entry = list.expect(SEQUENCE).ok_or_else(damaged)?;
+        let mut entry = Reader::new(entry.value);
+        let serial = entry.expect(der::INTEGER).ok_or_else(damaged)?;
+        let _date = entry.element().ok_or_else(damaged)?;
+        let extensions = entry.optional(SEQUENCE).ok_or_else(damaged)?;
+        let reason = extensions.map_or(Ok(0), |found| entry_reason(found.value))?;
+        entries.push(Entry { serial: pack(serial.value), reason });
+    }
+    entries.sort_unstable();
+    Ok(entries.into())
+}
+
+fn pack(serial: &[u8]) -> Serial {
+    let serial = der::trimmed(serial);
+    let mut packed = [0; 21];
+    let (length, bytes) = match u8::try_from(serial.len()) {
+        Ok(length) if length <= 20 => (length, serial.to_owned()),
+        _ => (u8::MAX, digest(&SHA256, serial).as_ref().to_owned()),
+    };
+    for (to, from) in packed.iter_mut().zip(std::iter::once(&length).chain(&bytes)) {
+        *to = *from;
+    }
+    packed
+}
+
+/// One extension: its OID, whether it is critical, and its value.
+fn extension<'a>(list: &mut Reader<'a>) -> Option<(&'a [u8], bool, &'a [u8])> {
+    let mut one = Reader::new(list.expect(SEQUENCE)?.value);
+    let oid = one.expect(der::OID)?.value;
+    let critical = one.optional(der::BOOLEAN)?.is_some_and(|flag| flag.value != [0]);
+    Some((oid, critical, one.expect(der::OCTETS)?.value))
+}
+
+fn entry_reason(extensions: &[u8]) -> Result<u8, Unfit> {
+    let mut list = Reader::new(extensions);
+    let mut reason = 0;
+    while !list.is_empty() {
+        let (oid, critical, value) = extension(&mut list).ok_or_else(damaged)?;
+        match oid {
+            [0x55, 0x1d, 21] => {
+                let code = Reader::new(value).expect(der::ENUMERATED).ok_or_else(damaged)?;
+                reason = code.value.first().copied().unwrap_or(0);
+            }
+            [0x55, 0x1d, 29] => return Err(indirect()),
+            _ if critical => return Err(not_understood()),
+            _ => {}
+        }
+    }
+    Ok(reason)
+}
+
+fn extensions_of(tagged: &[u8]) -> Result<(Option<Box<[u8]>>, Scope), Unfit> {
+    let found = Reader::new(tagged).expect(SEQUENCE).ok_or_else(damaged)?;
+    let mut list = Reader::new(found.value);
+    let (mut number, mut scope) = (None, Scope::default());
+    while !list.is_empty() {
+        let (oid, critical, value) = extension(&mut list).ok_or_else(damaged)?;
+        match oid {
+            [0x55, 0x1d, 20] => {
+                let found = Reader::new(value).expect(der::INTEGER).ok_or_else(damaged)?;
+                number = Some(der::trimmed(found.value).into());
+            }
+            [0x55, 0x1d, 27] => {
+                let why = "is a delta: it says only what changed since another list".to_owned();
+                return Err(("crl_delta", why, "name the complete list"));
+            }
+            [0x55, 0x1d, 28] => scope = scope_of(value)?,
+            _ if critical => return Err(not_understood()),
+            _ => {}
+        }
+    }
+    Ok((number, scope))
+}
+
+fn scope_of(value: &[u8]) -> Result<Scope, Unfit> {
+    let point = Reader::new(value).expect(SEQUENCE).ok_or_else(damaged)?;
+    let mut fields = Reader::new(point.value);
+    let mut scope = Scope::default();
+    while !fields.is_empty() {
+        let field = fields.element().ok_or_else(damaged)?;
+        match field.tag {
+            0xa0 => {
+                let mut point = Reader::new(field.value);
+                let names = point.expect(der::tagged(0)).ok_or_else(not_understood)?;
+                let mut names = Reader::new(names.value);
+                while !names.is_empty() {
+                    scope.points.push(names.element().ok_or_else(damaged)?.whole.into());
+                }
+            }
+            0x81 => scope.only_leaves = true,
+            0x82 => scope.only_issuers = true,
+            0x84 => return Err(indirect()),
+            0x83 | 0xa3 => {
+                let why = "is about some reasons of revocation only".to_owned();
+                return Err(("crl_partial", why, "name the list that is about all reasons"));
+            }
+            _ => return Err(not_understood()),
+        }
+    }
+    Ok(scope)
+}
+
+fn damaged() -> Unfit {
+    let why = "is not a revocation list that can be read".to_owned();
+    ("crl_damaged", why, "copy it again from the CA, in PEM or DER")
+}
+
+fn indirect() -> Unfit {
+    let why = "is indirect: it lists certificates of other CAs than its issuer".to_owned();
+    ("crl_indirect", why, "name the list that each CA itself issues")
+}
+
+fn not_understood() -> Unfit {
+    let why = "has a critical extension that is not understood".to_owned();
+    ("crl_unknown_extension", why, "name a complete list of the CA without it")
+}
+
+fn reason_name(code: u8) -> &'static str {
+    match code {
+        1 => "key compromise",
+        2 => "CA compromise",
+        3 => "affiliation changed",
+        4 => "superseded",
+        5 => "cessation of operation",
+        6 => "on hold",
+        8 => "removed from another list",
+        9 => "privilege withdrawn",
+        10 => "attribute authority compromise",
+        _ => "no reason given",
+    }
+}

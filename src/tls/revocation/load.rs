@@ -1,0 +1,335 @@
+//! From the files of a `tls` block to the lists in force.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, OnceLock};
+
+use rustls::crypto::WebPkiSupportedAlgorithms;
+
+use crate::config::Problem;
+use crate::config::sections::{OnDoubt, RevocationPolicy, RevocationScope};
+use crate::config::types::{Pem, PemSource};
+use crate::tls::anchors::Anchors;
+use crate::tls::error::problem;
+use crate::tls::pem::{self, Label};
+use crate::tls::revocation::der::{Reader, SEQUENCE};
+use crate::tls::revocation::list::List;
+use crate::tls::revocation::{Known, Revocations};
+use crate::tls::{file, inspect, material, time};
+
+/// What a load needs beside the files.
+#[derive(Clone, Copy)]
+pub(in crate::tls) struct Inputs<'a> {
+    pub(in crate::tls) policy: RevocationPolicy,
+    pub(in crate::tls) anchors: &'a Anchors,
+    pub(in crate::tls) algorithms: WebPkiSupportedAlgorithms,
+    /// What is in force until now: nothing older replaces it.
+    pub(in crate::tls) before: Option<&'a Revocations>,
+}
+
+/// A list, and where it stands.
+struct Found<'a> {
+    file: &'a Pem,
+    line: usize,
+    list: List,
+    signer: Option<Vec<u8>>,
+}
+
+/// `None` when no file is configured.
+pub(in crate::tls) fn load(
+    files: &[Pem],
+    inputs: &Inputs<'_>,
+    warnings: &mut Vec<Problem>,
+) -> Result<Option<Revocations>, Vec<Problem>> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let mut problems = Vec::new();
+    let mut found = Vec::new();
+    for file in files {
+        match lists_of(file) {
+            Ok(lists) => {
+                for (line, der) in lists {
+                    match vet(file, line, &der, inputs, warnings) {
+                        Ok(one) => found.push(one),
+                        Err(bad) => problems.push(bad),
+                    }
+                }
+            }
+            Err(bad) => problems.extend(bad),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    problems.extend(nobody_covered(files, &found, inputs));
+    let revocations = newest(files, found, inputs, warnings);
+    problems.extend(rolled_back(files, &revocations, inputs));
+    if problems.is_empty() { Ok(Some(revocations)) } else { Err(problems) }
+}
+
+/// Every list of a file in DER, with its line.
+fn lists_of(source: &Pem) -> Result<Vec<(usize, Vec<u8>)>, Vec<Problem>> {
+    let one = |bad: Problem| vec![bad];
+    let bytes = match &source.source {
+        PemSource::File(path) => file::read_up_to(path, file::MAX_LIST_BYTES)
+            .map_err(|e| one(problem(source, 0, e.reason, e.message, e.help)))?,
+        PemSource::Inline(text) => text.expose().as_bytes().to_vec(),
+    };
+    // What a CA publishes is DER, and several may be written one after the other.
+    if bytes.first() == Some(&SEQUENCE) {
+        let mut reader = Reader::new(&bytes);
+        let mut lists = Vec::new();
+        while !reader.is_empty() {
+            let Some(list) = reader.expect(SEQUENCE) else {
+                let message = "has something else than revocation lists in DER";
+                let help = "copy it again from the CA; it may have been cut";
+                return Err(one(problem(source, 0, "crl_damaged", message, help)));
+            };
+            lists.push((0, list.whole.to_vec()));
+        }
+        return Ok(lists);
+    }
+    let blocks = pem::parse(&bytes).map_err(|fault| {
+        let reason = match fault.reason {
+            "pem_damaged" | "pem_truncated" | "pem_glued" => fault.reason,
+            _ => "crl_no_pem",
+        };
+        one(problem(source, fault.line, reason, fault.message, fault.help))
+    })?;
+    let mut lists = Vec::new();
+    let mut problems = Vec::new();
+    for block in blocks {
+        let (reason, message, help) = match &block.label {
+            Label::Crl => {
+                lists.push((block.line, block.der));
+                continue;
+            }
+            label if label.is_private_key() => (
+                "crl_has_private_key",
+                format!("holds a private key ({label}) among the revocation lists"),
+                "lists are public: take the key out, and treat it as known to others",
+            ),
+            Label::Certificate => (
+                "crl_foreign",
+                "holds a certificate among the revocation lists".to_owned(),
+                "name the CA's revocation list here, its certificate in the CA bundle",
+            ),
+            label => (
+                "crl_foreign",
+                format!("holds a {label} block among the revocation lists"),
+                "name a file with `X509 CRL` blocks, or one in DER",
+            ),
+        };
+        problems.push(problem(source, block.line, reason, message, help));
+    }
+    if problems.is_empty() { Ok(lists) } else { Err(problems) }
+}
+
+/// Reads a list and finds out who signed it.
+fn vet<'a>(
+    file: &'a Pem,
+    line: usize,
+    der: &[u8],
+    inputs: &Inputs<'_>,
+    warnings: &mut Vec<Problem>,
+) -> Result<Found<'a>, Problem> {
+    let mut list = List::parse(der).map_err(|(reason, why, help)| {
+        if inspect::describe(der).is_some() {
+            let help = "name the CA's revocation list here, its certificate in the CA bundle";
+            return problem(file, line, "crl_foreign", "is a certificate", help);
+        }
+        problem(file, line, reason, why, help)
+    })?;
+    let name = list.issuer_name.clone();
+    if !list.is_checkable(&inputs.algorithms) {
+        let message =
+            format!("the list of {name} is signed with an algorithm that is not accepted");
+        let help = "have the CA sign its lists with SHA-256";
+        return Err(problem(file, line, "crl_signature_algorithm", message, help));
+    }
+    let now = time::now();
+    if list.this_update > now.saturating_add(CLOCK_SKEW) {
+        let message =
+            format!("the list of {name} is not valid before {}", inspect::date(list.this_update));
+        let help = "compare the clocks of this machine and the CA";
+        return Err(problem(file, line, "crl_not_yet_valid", message, help));
+    }
+    let roots = inputs.anchors.roots.roots.iter();
+    let mut of_that_name = roots.filter(|anchor| anchor.subject.as_ref() == &*list.issuer);
+    let mut named = false;
+    let signer = of_that_name.find_map(|anchor| {
+        named = true;
+        let key = webpki::spki_for_anchor(anchor);
+        list.signed_by(&key, &inputs.algorithms).then(|| key.as_ref().to_vec())
+    });
+    if named && signer.is_none() {
+        let message = format!(
+            "the list of {name} is not signed by the CA of that name in {}",
+            inputs.anchors.place
+        );
+        let help = "fetch the list from that CA; if the CA has a new key, put its new certificate \
+                    into the bundle beside the old";
+        return Err(problem(file, line, "crl_wrong_signer", message, help));
+    }
+    if signer.is_some() {
+        list.settle();
+    }
+    dates(file, line, &list, inputs, warnings, now);
+    Ok(Found { file, line, list, signer })
+}
+
+fn dates(
+    file: &Pem,
+    line: usize,
+    list: &List,
+    inputs: &Inputs<'_>,
+    warnings: &mut Vec<Problem>,
+    now: i64,
+) {
+    let name = &list.issuer_name;
+    let Some(at) = list.next_update else {
+        let message = format!("the list of {name} does not say when the next one comes");
+        let help = "it will count for ever: have the CA set nextUpdate";
+        warnings.push(problem(file, line, "crl_never_expires", message, help));
+        return;
+    };
+    if at < now {
+        let effect = match inputs.policy.expired {
+            OnDoubt::Deny if inputs.policy.grace.is_zero() => "everybody of that CA is refused",
+            OnDoubt::Deny => "everybody of that CA is refused once `revocation.grace` is over",
+            OnDoubt::Allow => "whoever is not on it is let in",
+        };
+        let message = format!(
+            "the list of {name} is out of date since {} ({}): {effect}",
+            inspect::date(at),
+            time::ago(at, now)
+        );
+        warnings.push(problem(file, line, "crl_expired", message, "fetch the CA's current list"));
+    }
+}
+
+/// Lists that are about none of the trusted CAs are a mix-up: as things stand, they would have
+/// everybody refused.
+fn nobody_covered(files: &[Pem], found: &[Found<'_>], inputs: &Inputs<'_>) -> Option<Problem> {
+    let Inputs { policy, anchors, .. } = inputs;
+    let strict = policy.scope == RevocationScope::Chain && policy.unknown == OnDoubt::Deny;
+    let none = !found.is_empty() && found.iter().all(|one| one.signer.is_none());
+    let first = files.first().filter(|_| strict && none)?;
+    let names: Vec<_> = found.iter().take(8).map(|one| one.list.issuer_name.as_str()).collect();
+    let message = format!(
+        "has lists of {} only, none of a CA in {} ({}): everybody would be refused",
+        names.join(", "),
+        anchors.place,
+        anchors.names()
+    );
+    let help = "name the lists of those CAs; with `revocation.scope: leaf` the lists of \
+                intermediates are enough";
+    Some(problem(first, 0, "crl_unknown_issuer", message, help))
+}
+
+/// One list for each issuer, key and scope.
+fn newest(
+    files: &[Pem],
+    found: Vec<Found<'_>>,
+    inputs: &Inputs<'_>,
+    warnings: &mut Vec<Problem>,
+) -> Revocations {
+    let mut kept: HashMap<Key, Found<'_>> = HashMap::new();
+    for one in found {
+        let key = (one.list.issuer.clone(), format!("{:?}", one.list.scope), one.signer.clone());
+        match kept.entry(key) {
+            Entry::Vacant(empty) => {
+                empty.insert(one);
+            }
+            Entry::Occupied(mut other) => {
+                let newer = one.list.age(&other.get().list) == Ordering::Greater;
+                let older = if newer { other.insert(one) } else { one };
+                let message = format!(
+                    "the list of {}, {}, has no effect: {} is newer",
+                    older.list.issuer_name,
+                    older.list.edition(),
+                    other.get().list.edition()
+                );
+                let Found { file, line, .. } = older;
+                warnings.push(problem(file, line, "crl_superseded", message, "remove it"));
+            }
+        }
+    }
+    let mut by_issuer: HashMap<Box<[u8]>, Vec<Known>> = HashMap::new();
+    for (_key, Found { file, line, list, signer }) in kept {
+        if signer.is_none() {
+            let message = format!(
+                "the list of {} is of no CA in {}: it counts only for certificates that come with \
+                 an intermediate of that name",
+                list.issuer_name, inputs.anchors.place
+            );
+            let help = "check that this is meant";
+            warnings.push(problem(file, line, "crl_unknown_issuer", message, help));
+        }
+        let known = Known {
+            signer: Arc::new(signer.map(OnceLock::from).unwrap_or_default()),
+            list: Arc::new(list),
+        };
+        by_issuer.entry(known.list.issuer.clone()).or_default().push(known);
+    }
+    let places: Vec<_> = files.iter().map(material::place).collect();
+    Revocations {
+        by_issuer,
+        policy: inputs.policy,
+        algorithms: inputs.algorithms,
+        place: places.join(", "),
+    }
+}
+
+type Key = (Box<[u8]>, String, Option<Vec<u8>>);
+
+/// Whoever can put an old file back must not bring the revoked back with it.
+fn rolled_back(files: &[Pem], now: &Revocations, inputs: &Inputs<'_>) -> Vec<Problem> {
+    let (Some(before), Some(first)) = (inputs.before, files.first()) else { return Vec::new() };
+    let mut problems = Vec::new();
+    for old in before.by_issuer.values().flatten() {
+        let anchors = &inputs.anchors.roots.roots;
+        let trusted = anchors.iter().any(|anchor| {
+            anchor.subject.as_ref() == &*old.list.issuer
+                && old.signer.get().is_none_or(|signer| {
+                    webpki::spki_for_anchor(anchor).as_ref() == signer.as_slice()
+                })
+        });
+        let name = &old.list.issuer_name;
+        let same = now.by_issuer.get(&old.list.issuer).into_iter().flatten().find(|new| {
+            new.list.scope == old.list.scope
+                && match (new.signer.get(), old.signer.get()) {
+                    (Some(one), Some(two)) => one == two,
+                    _ => true,
+                }
+        });
+        match same {
+            Some(new) if new.list.age(&old.list) == Ordering::Less => {
+                let message = format!(
+                    "the list of {name} is {}, older than the one in force, {}",
+                    new.list.edition(),
+                    old.list.edition()
+                );
+                let help = "put the newer list back; an old one would let the revoked in again. If \
+                            the CA's numbers really started anew, restart";
+                problems.push(problem(first, 0, "crl_rolled_back", message, help));
+            }
+            None if trusted => {
+                let message = format!(
+                    "has no list of {name} any more, whose list {} is in force, and that CA is \
+                     still trusted",
+                    old.list.edition()
+                );
+                let help = "put its list back, or take the CA out of the bundle, too";
+                problems.push(problem(first, 0, "crl_withdrawn", message, help));
+            }
+            Some(_) | None => {}
+        }
+    }
+    problems
+}
+
+/// Between the CA's clock and ours.
+const CLOCK_SKEW: i64 = 300;
