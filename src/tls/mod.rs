@@ -7,6 +7,7 @@
 mod anchors;
 pub(crate) mod client;
 mod error;
+pub(crate) mod examine;
 mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzed;

@@ -149,3 +149,36 @@ fn a_name_that_is_no_file_name_asks_for_one() {
     assert!(error.contains("--out"), "{error}");
     certs(folder.path(), "client --name ../shop --out shop").unwrap();
 }
+
+#[test]
+fn show_says_what_files_hold_and_that_nothing_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    certs(dir, "ca --name Test-CA").unwrap();
+    certs(dir, "server --san localhost,127.0.0.1").unwrap();
+    let (crt, key) = (dir.join("server.crt"), dir.join("server.key"));
+    let said = certs(dir, &format!("show {} {}", crt.display(), key.display())).unwrap();
+    for part in [
+        "    subject      CN=localhost\n",
+        "    issuer       CN=Test-CA\n",
+        "    names        DNS:localhost, IP:127.0.0.1\n",
+        "    usage        serverAuth",
+        "    key          EC P-256\n",
+        "    sha256       ",
+        "(ends in 36",
+        "    belongs to   CN=localhost\n",
+        "  no problem found\n",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
+fn show_fails_on_a_problem_and_says_how_to_mend_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("none.crt");
+    let mut out = Vec::new();
+    assert!(!super::show::files(std::slice::from_ref(&missing), &mut out).unwrap());
+    let said = String::from_utf8(out).unwrap();
+    assert!(said.contains("  PROBLEM file_missing: does not exist\n    mend: "), "{said}");
+}

@@ -8,6 +8,8 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
+use crate::identity::Identity;
+
 /// Longest text taken over from a certificate into a message, in bytes.
 pub(super) const MAX_SHOWN: usize = 256;
 
@@ -67,6 +69,23 @@ pub(crate) fn date(unix_seconds: i64) -> String {
             at.format(format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC")).ok()
         })
         .unwrap_or_else(|| format!("{unix_seconds} s since 1970"))
+}
+
+impl Identity {
+    /// All subject alternative names of all kinds, `DNS:a, IP:10.0.0.1`, escaped; at most `count`.
+    pub(crate) fn names(&self, count: usize) -> String {
+        let dns = self.dns.iter().map(|name| format!("DNS:{}", shown(name)));
+        let ips = self.ips.iter().map(|ip| format!("IP:{ip}"));
+        let uris = self.uris.iter().map(|uri| format!("URI:{}", shown(uri)));
+        let emails = self.emails.iter().map(|email| format!("email:{}", shown(email)));
+        let all: Vec<_> = dns.chain(ips).chain(uris).chain(emails).collect();
+        match all.get(..count) {
+            Some(some) if all.len() > count => {
+                format!("{} and {} more", some.join(", "), all.len() - count)
+            }
+            _ => all.join(", "),
+        }
+    }
 }
 
 fn attribute_type(attribute: &AttributeTypeAndValue<'_>) -> String {

@@ -254,7 +254,7 @@ fn public_bits_of_spki(spki: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Said wherever a v1 certificate turns up.
-pub(super) const V1_MEND: &str = "`openssl x509 -req` before OpenSSL 3.2 writes v1 unless it is \
+pub(crate) const V1_MEND: &str = "`openssl x509 -req` before OpenSSL 3.2 writes v1 unless it is \
      given extensions: re-issue it with `-extfile <(printf \
      'basicConstraints=CA:FALSE\\nextendedKeyUsage=clientAuth\\n')`";
 

@@ -402,20 +402,8 @@ fn has_names(facts: &CertificateFacts) -> bool {
     !names(facts).is_empty()
 }
 
-/// All subject alternative names of all kinds, capped.
-pub(super) fn names(facts: &CertificateFacts) -> String {
-    let identity = &facts.identity;
-    let dns = identity.dns.iter().map(|name| format!("DNS:{}", shown(name)));
-    let ips = identity.ips.iter().map(|ip| format!("IP:{ip}"));
-    let uris = identity.uris.iter().map(|uri| format!("URI:{}", shown(uri)));
-    let emails = identity.emails.iter().map(|email| format!("email:{}", shown(email)));
-    let all: Vec<_> = dns.chain(ips).chain(uris).chain(emails).collect();
-    match all.get(..SHOWN) {
-        Some(some) if all.len() > SHOWN => {
-            format!("{} and {} more", some.join(", "), all.len() - SHOWN)
-        }
-        _ => all.join(", "),
-    }
+fn names(facts: &CertificateFacts) -> String {
+    facts.identity.names(SHOWN)
 }
 
 fn pick(side: Side, sender: &'static str, upstream: &'static str) -> &'static str {
