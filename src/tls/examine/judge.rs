@@ -44,10 +44,9 @@ pub(super) fn foreign(line: usize, label: &Label) -> Option<Complaint> {
         ),
         Label::PublicKey => ("key_is_public", "has a public key".to_owned()),
         Label::CertificateRequest => ("cert_request", "has a certificate request".to_owned()),
-        _ => (
-            "pem_other",
-            format!("has a {label} block, which Go and rustls pass over in silence"),
-        ),
+        _ => {
+            ("pem_other", format!("has a {label} block, which Go and rustls pass over in silence"))
+        }
     };
     Some(Complaint::new(line, reason, message, label.mend()))
 }
@@ -160,7 +159,11 @@ fn leaf_by_itself(facts: &CertificateFacts, say: &mut impl FnMut(&'static str, S
         say("cert_extension", message, "re-issue it without marking that extension critical");
     }
     if facts.negative_serial {
-        say("cert_negative_serial", "its serial number is negative, which Go refuses".to_owned(), "");
+        say(
+            "cert_negative_serial",
+            "its serial number is negative, which Go refuses".to_owned(),
+            "",
+        );
     }
 }
 

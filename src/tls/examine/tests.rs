@@ -40,12 +40,7 @@ const LEAVES: [(&str, &str, &str, &str); 7] = [
     ("email", "extendedKeyUsage=emailProtection", "", "own_cert_eku"),
     ("nameless", "extendedKeyUsage=serverAuth", "", "own_cert_no_names"),
     ("odd", "1.2.3.4=critical,ASN1:UTF8String:x", "", "cert_extension"),
-    (
-        "selfish",
-        "basicConstraints=CA:TRUE\nsubjectAltName=DNS:a",
-        "",
-        "cert_is_ca",
-    ),
+    ("selfish", "basicConstraints=CA:TRUE\nsubjectAltName=DNS:a", "", "cert_is_ca"),
     ("old", "basicConstraints=CA:FALSE", "-days -1", "cert_expired"),
 ];
 
@@ -93,10 +88,8 @@ fn files_of_another_kind_are_named_with_the_command_that_converts_them() {
         assert_eq!(complaint.reason, reason, "{file}");
         assert!(complaint.help.contains(mend), "{file}: {complaint:?}");
     }
-    assert!(
-        matches!(&examine(&pki.path("der.crt")).items[0].kind, Kind::Certificate(facts)
-            if facts.identity.subject == "CN=test-server")
-    );
+    assert!(matches!(&examine(&pki.path("der.crt")).items[0].kind, Kind::Certificate(facts)
+            if facts.identity.subject == "CN=test-server"));
 }
 
 #[test]
