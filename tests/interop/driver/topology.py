@@ -30,7 +30,7 @@ def backend(stage):
 
 def gateway(stage):
     """The gateway, with one receiver and one exporter for each way to reach the backend."""
-    return stage.once("gateway", _start_gateway)
+    return stage.once("gateway", start_gateway)
 
 
 def sender_env(stage, port, client="shop", side=None, ca=None):
@@ -96,7 +96,8 @@ def _start_backend(stage):
     return ports
 
 
-def _start_gateway(stage):
+def start_gateway(stage, name_of_program="gateway"):
+    """A gateway of its own, for who must not find what others left in its log."""
     behind = backend(stage)
     ports, receivers, exporters, lines = {}, "", "", ""
     for hop in HOPS:
@@ -107,5 +108,5 @@ def _start_gateway(stage):
         lines += pipelines(f"otlp/{name(hop)}", exporter_id, f"/{name(hop)}")
     config = (
         f"receivers:\n{receivers}exporters:\n{exporters}service:\n{QUIET}  pipelines:\n{lines}")
-    program = stage.start("gateway", stage.gateway_program, config, [p for pair in ports.values() for p in pair])
+    program = stage.start(name_of_program, stage.gateway_program, config, [p for pair in ports.values() for p in pair])
     return Gateway(program, ports)

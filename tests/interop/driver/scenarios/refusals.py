@@ -8,7 +8,7 @@ import uuid
 import payload
 from scenarios.sdks import NODE, PYTHON, WANTED, arrived, emit
 from stage import Scenario, check, command
-from topology import gateway
+from topology import gateway, start_gateway
 
 BEHIND = ("grpc", "gzip")
 
@@ -84,7 +84,9 @@ def _refused(title, client, reason, *wanted_in_line, side="front"):
 
 def _sdk_without_certificate(language, program, protocol, index):
     def run(stage):
-        gate, ports = _listener(stage)
+        # The log says the same refusal of one address once a minute.
+        own = start_gateway(stage, f"gateway-{language}")
+        gate, ports = own.program, own.ports[BEHIND]
         mark = gate.mark()
         name, done = emit(stage, program, protocol, ports[index], client=None)
         check(done.returncode != 0, f"the SDK was told of success: {done.stdout}{done.stderr}")
@@ -93,6 +95,7 @@ def _sdk_without_certificate(language, program, protocol, index):
         name, done = emit(stage, program, protocol, ports[index])
         check(done.returncode == 0, f"with a certificate the SDK ended with {done.returncode}: {done.stderr}")
         check(arrived(stage, name) == WANTED, f"arrived: {arrived(stage, name)}")
+        check(gate.stop() == 0, f"the gateway ended with {gate.process.returncode}")
     return Scenario(f"refused: {language} SDK ({protocol}) without a certificate", run, ours_only=True)
 
 
