@@ -7,6 +7,7 @@
 use bytes::Bytes;
 
 use super::budget::Reservation;
+use super::gather::Gather;
 use super::refusal;
 use super::settings::Settings;
 use crate::batch::{Encoded, Rope};
@@ -22,12 +23,11 @@ use crate::signal::Signal;
 pub(super) struct Intake {
     signal: Signal,
     limit: usize,
-    /// Bytes that arrived on the wire.
-    received: usize,
+    /// What arrived on the wire.
+    received: Gather,
     reservation: Reservation,
     form: Form,
-    compressed: Option<Compressed>,
-    decoded: Rope,
+    inflated: Option<Inflated>,
 }
 
 /// A body that passed.
@@ -54,15 +54,16 @@ enum Form {
 }
 
 #[derive(Debug)]
-struct Compressed {
+struct Inflated {
     inflater: Inflater,
-    body: Rope,
+    decoded: Rope,
 }
 
 impl Intake {
     /// A body of which nothing has arrived.
     pub(super) fn new(
         settings: &Settings,
+        reservation: Reservation,
         signal: Signal,
         encoding: Encoding,
         coding: Option<Coding>,
@@ -71,17 +72,16 @@ impl Intake {
         Self {
             signal,
             limit,
-            received: 0,
-            reservation: settings.budget.reservation(),
+            received: Gather::default(),
+            reservation,
             form: match encoding {
                 Encoding::Json => Form::Json,
                 Encoding::Protobuf => Form::Protobuf(Checker::new(signal)),
             },
-            compressed: coding.map(|coding| Compressed {
+            inflated: coding.map(|coding| Inflated {
                 inflater: Inflater::new(coding, limit),
-                body: Rope::new(),
+                decoded: Rope::new(),
             }),
-            decoded: Rope::new(),
         }
     }
 
@@ -91,22 +91,22 @@ impl Intake {
     ///
     /// The body is too large, there is no room for it, or it is not what it should be.
     pub(super) fn push(&mut self, piece: Bytes) -> Result<(), Failure> {
-        self.received += piece.len();
-        if self.received > self.limit {
+        if self.received.len().saturating_add(piece.len()) > self.limit {
             return Err(refusal::too_large("request body", self.limit));
         }
-        self.reserve(piece.len())?;
-        match &mut self.compressed {
-            None => self.check(&piece)?,
-            Some(compressed) => {
-                let before = self.decoded.pieces().len();
-                let inflated = compressed.inflater.push(&piece, &mut self.decoded);
-                inflated.map_err(|error| refusal::inflating(&error))?;
-                compressed.body.push(piece);
-                return self.check_inflated(before);
+        if !self.reservation.grow(piece.len()) {
+            return Err(refusal::no_room());
+        }
+        match &mut self.inflated {
+            None => self.form.check(&piece)?,
+            Some(inflated) => {
+                let before = inflated.decoded.pieces().len();
+                let pushed = inflated.inflater.push(&piece, &mut inflated.decoded);
+                pushed.map_err(|error| refusal::inflating(&error))?;
+                check_inflated(&mut self.form, &mut self.reservation, &inflated.decoded, before)?;
             }
         }
-        self.decoded.push(piece);
+        self.received.push(piece);
         Ok(())
     }
 
@@ -116,21 +116,24 @@ impl Intake {
     ///
     /// It is not whole, or not an OTLP request.
     pub(super) fn finish(mut self) -> Result<Taken, Failure> {
-        let mut encoded = None;
-        if let Some(compressed) = self.compressed.take() {
-            let before = self.decoded.pieces().len();
-            let coding = compressed.inflater.coding();
-            let inflated = compressed.inflater.finish(&mut self.decoded);
-            inflated.map_err(|error| refusal::inflating(&error))?;
-            self.check_inflated(before)?;
-            encoded = Some(Encoded { coding, body: compressed.body });
-        }
+        let received = self.received.finish();
+        let (mut decoded, mut encoded) = match self.inflated {
+            None => (received, None),
+            Some(Inflated { inflater, mut decoded }) => {
+                let before = decoded.pieces().len();
+                let coding = inflater.coding();
+                let finished = inflater.finish(&mut decoded);
+                finished.map_err(|error| refusal::inflating(&error))?;
+                check_inflated(&mut self.form, &mut self.reservation, &decoded, before)?;
+                (decoded, Some(Encoded { coding, body: received }))
+            }
+        };
         let mut unknown = None;
         let items = match self.form {
             Form::Protobuf(checker) => checker.finish(),
             Form::Json => {
                 encoded = None;
-                let text = std::mem::take(&mut self.decoded).to_bytes();
+                let text = std::mem::take(&mut decoded).to_bytes();
                 let json::Decoded { request, first_ignored, .. } =
                     json::decode(self.signal, &text).map_err(|error| refusal::not_json(&error))?;
                 if !self.reservation.grow(request.len()) {
@@ -140,44 +143,44 @@ impl Intake {
                 // What is forwarded is checked as everything else, whoever wrote it.
                 let mut checker = Checker::new(self.signal);
                 let pushed = checker.push(&request);
-                self.decoded = Rope::from(request);
+                decoded = Rope::from(request);
                 pushed.and_then(|()| checker.finish())
             }
         };
         Ok(Taken {
             signal: self.signal,
             items: items.map_err(|error| refusal::not_otlp(&error))?.items,
-            decoded: self.decoded,
+            decoded,
             encoded,
             unknown,
             reservation: self.reservation,
         })
     }
+}
 
-    /// Reserves and checks what was inflated since there were `before` pieces.
-    fn check_inflated(&mut self, before: usize) -> Result<(), Failure> {
-        let fresh = self.decoded.pieces().get(before..).unwrap_or_default();
-        for piece in fresh {
-            if !self.reservation.grow(piece.len()) {
-                return Err(refusal::no_room());
-            }
-            if let Form::Protobuf(checker) = &mut self.form {
-                checker.push(piece).map_err(|error| refusal::not_otlp(&error))?;
-            }
-        }
-        Ok(())
-    }
-
+impl Form {
     fn check(&mut self, piece: &[u8]) -> Result<(), Failure> {
-        match &mut self.form {
-            Form::Json => Ok(()),
-            Form::Protobuf(checker) => {
+        match self {
+            Self::Json => Ok(()),
+            Self::Protobuf(checker) => {
                 checker.push(piece).map_err(|error| refusal::not_otlp(&error))
             }
         }
     }
+}
 
-    fn reserve(&mut self, bytes: usize) -> Result<(), Failure> {
-        if self.reservation.grow(bytes) { Ok(()) } else { Err(refusal::no_room()) }
+/// Reserves and checks what was inflated since there were `before` pieces.
+fn check_inflated(
+    form: &mut Form,
+    reservation: &mut Reservation,
+    decoded: &Rope,
+    before: usize,
+) -> Result<(), Failure> {
+    for piece in decoded.pieces().get(before..).unwrap_or_default() {
+        if !reservation.grow(piece.len()) {
+            return Err(refusal::no_room());
+        }
+        form.check(piece)?;
     }
+    Ok(())
 }

@@ -23,6 +23,12 @@ pub(super) struct Reservation {
     held: usize,
 }
 
+/// What a request costs that sends nothing: its stream, its task, its head.
+const REQUEST: usize = 8 << 10;
+
+/// So many requests fit into any budget: a small one is not for empty requests alone.
+const REQUESTS: usize = 1 << 16;
+
 impl Budget {
     /// A budget of so many bytes.
     pub(super) fn new(limit: usize) -> Self {
@@ -35,9 +41,13 @@ impl Budget {
         self.0.held.load(Ordering::Relaxed)
     }
 
-    /// A reservation of nothing yet.
-    pub(super) fn reservation(&self) -> Reservation {
-        Reservation { budget: self.clone(), held: 0 }
+    /// The reservation of a request that begins; `None` when there is no room for it.
+    ///
+    /// It holds what a request costs before its first byte. Without that, those who open streams
+    /// and send nothing would be free of charge.
+    pub(super) fn request(&self) -> Option<Reservation> {
+        let mut reservation = Reservation { budget: self.clone(), held: 0 };
+        reservation.grow((self.0.limit / REQUESTS).min(REQUEST)).then_some(reservation)
     }
 }
 
@@ -71,8 +81,8 @@ mod tests {
     #[test]
     fn a_budget_gives_all_of_its_bytes_and_not_one_more() {
         let budget = Budget::new(10);
-        let mut first = budget.reservation();
-        let mut second = budget.reservation();
+        let mut first = budget.request().unwrap();
+        let mut second = budget.request().unwrap();
         assert!(first.grow(6));
         assert!(!second.grow(5));
         assert!(second.grow(4));
@@ -82,5 +92,16 @@ mod tests {
         assert!(second.grow(6));
         drop(second);
         assert_eq!(budget.held(), 0);
+    }
+
+    /// Scenario: streams are opened and nothing is sent. Guarantees: they are counted too.
+    #[test]
+    fn requests_without_a_byte_use_the_budget_up() {
+        let budget = Budget::new(512 << 20);
+        let open: Vec<_> = std::iter::from_fn(|| budget.request()).take(70_000).collect();
+        assert_eq!(open.len(), REQUESTS);
+        drop(open);
+        assert_eq!(budget.held(), 0);
+        assert!(budget.request().is_some());
     }
 }

@@ -120,6 +120,7 @@ where
     B: Body<Data = Bytes, Error: std::error::Error> + Unpin,
 {
     let mut deframer = Deframer::new(settings.max_request_bytes);
+    let mut reservation = Some(settings.budget.request().ok_or_else(refusal::no_room)?);
     let mut intake: Option<Intake> = None;
     let take = |frame| {
         let piece = deframer.push(frame).map_err(refusal::framing)?;
@@ -132,7 +133,10 @@ where
                     (true, None) => return Err(refusal::flag_without_coding()),
                     (true, coding) => coding,
                 };
-                intake.insert(Intake::new(settings, call.signal, Encoding::Protobuf, coding))
+                let reservation = reservation.take().ok_or_else(refusal::no_room)?;
+                let signal = call.signal;
+                let new = Intake::new(settings, reservation, signal, Encoding::Protobuf, coding);
+                intake.insert(new)
             }
         };
         if piece.is_empty() { Ok(()) } else { intake.push(piece) }

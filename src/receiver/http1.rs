@@ -1,4 +1,4 @@
-//! The end of a request on HTTP/1.1.
+//! What is peculiar to HTTP/1.1: heads that proxies read differently, and the end of a request.
 //!
 //! Guarantees that a sender can read why its request was refused: a connection that is closed
 //! while the body is still coming is reset, and the answer is lost with it. Knows nothing of OTLP.
@@ -7,18 +7,42 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Response, header};
+use http::{HeaderMap, HeaderValue, Response, header};
 use http_body::Body;
+use tonic::Code;
 
 use super::answer::Answer;
 use super::read::Source;
+use super::refusal;
 use super::settings::Settings;
+use crate::outcome::Failure;
 
 /// Longest time to read the rest of a body that is refused. An attacker gains no memory by it.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// Least number of bytes to read of it; more when larger requests are allowed anyway.
 const DRAIN_BYTES: usize = 1 << 20;
+
+/// Refuses heads that the next proxy may take for another request, or another body.
+///
+/// # Errors
+///
+/// Not exactly one `Host` (RFC 9112, 3.2), or a transfer coding beside `chunked` (RFC 9112, 6.1).
+pub(super) fn check(headers: &HeaderMap) -> Result<(), Failure> {
+    if headers.get_all(header::HOST).iter().count() != 1 {
+        let text = "a request over HTTP/1.1 has exactly one Host header: send one";
+        return Err(refusal::bad(Code::InvalidArgument, "host", text));
+    }
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let only_chunked = codings.all(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if !only_chunked {
+        let text = "the only Transfer-Encoding known here is chunked: compress with \
+                    Content-Encoding instead";
+        let failure = refusal::bad(Code::Unimplemented, "transfer_encoding", text);
+        return Err(failure.with_http_status(501));
+    }
+    Ok(())
+}
 
 /// Reads a bounded part of what is left of a refused request, and says so when the connection
 /// cannot be used again.

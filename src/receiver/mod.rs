@@ -9,6 +9,7 @@ mod budget;
 mod cors;
 mod deliver;
 mod frame;
+mod gather;
 mod grpc;
 mod http1;
 mod otlp_http;

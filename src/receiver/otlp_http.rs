@@ -16,7 +16,7 @@ use super::deliver::deliver;
 use super::read::Source;
 use super::route::Protocol;
 use super::settings::Settings;
-use super::{Peer, Receiver, refusal};
+use super::{Peer, Receiver, http1, refusal};
 use crate::coding::Coding;
 use crate::otlp::answer::{Encoding, encode_status, encode_success, http_status};
 use crate::outcome::{Accepted, Failure};
@@ -79,6 +79,9 @@ impl Export {
         if matches!(protocol, Protocol::Grpc | Protocol::GrpcOther) {
             return Err(not_grpc(head));
         }
+        if head.version == Version::HTTP_11 {
+            http1::check(&head.headers)?;
+        }
         let coding = coding(settings, &head.headers)?;
         let path = head.uri.path();
         let signal = settings.signal_of_path(path).ok_or_else(|| unknown_path(settings, path))?;
@@ -106,7 +109,9 @@ where
     if source.announced() > settings.max_request_bytes as u64 {
         return Err(refusal::too_large("request body", settings.max_request_bytes));
     }
-    let mut intake = Intake::new(settings, export.signal, export.encoding, export.coding);
+    let reservation = settings.budget.request().ok_or_else(refusal::no_room)?;
+    let mut intake =
+        Intake::new(settings, reservation, export.signal, export.encoding, export.coding);
     source.read(settings, started, deadline, |piece| intake.push(piece)).await?;
     intake.finish()
 }

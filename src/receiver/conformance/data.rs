@@ -176,3 +176,44 @@ async fn counters_tell_accepted_and_refused_items() {
         assert_eq!(gate.count(&format!("otelcol_receiver_accepted_spans{labels}")), 0);
     }
 }
+
+/// Scenario: protobuf that lenient decoders take and strict ones do not. Guarantees: what is handed
+/// on can be read by every backend; what every decoder skips is not refused.
+#[tokio::test]
+async fn protobuf_that_only_some_decoders_take_is_refused() {
+    for (what, message) in [
+        ("schema_url that is not UTF-8", &b"\x0a\x03\x1a\x01\xff"[..]),
+        (
+            "a varint over 64 bits",
+            b"\x0a\x0e\xc0\x3e\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f\x00\x00",
+        ),
+        ("field number 2^29", b"\x80\x80\x80\x80\x10\x01"),
+        ("field number 0", b"\x00\x01"),
+    ] {
+        let gate = Gate::new();
+        let reply = gate.ask(call(SIGNAL, framed(false, message))).await;
+        assert_eq!(reply.grpc(), tonic::Code::InvalidArgument, "{what}");
+        assert!(gate.seen().is_empty(), "{what}");
+    }
+    // Group 1000 with one varint in it, after a span.
+    let message = [&export(SIGNAL, 1)[..], b"\xc3\x3e\x08\x01\xc4\x3e"].concat();
+    let gate = Gate::new();
+    gate.ask(call(SIGNAL, framed(false, &message))).await.grpc_accepted(SIGNAL);
+    assert_eq!(gate.only().decoded.to_bytes(), message);
+}
+
+/// Scenario: `resource` comes twice in one `ResourceSpans`, which decoders merge. Guarantees: both
+/// are checked, and both go on.
+#[tokio::test]
+async fn a_repeated_singular_field_is_checked_and_kept_whole() {
+    let resource = b"\x0a\x02\x10\x01";
+    let twice = [&b"\x0a\x0c"[..], resource, resource, b"\x12\x02\x12\x00"].concat();
+    let gate = Gate::new();
+    gate.ask(call(SIGNAL, framed(false, &twice))).await.grpc_accepted(SIGNAL);
+    assert_eq!(gate.only().decoded.to_bytes(), twice);
+    let spoiled = [&b"\x0a\x0c"[..], resource, b"\x0a\x02\x12\x01", b"\x12\x02\x12\x00"].concat();
+    let gate = Gate::new();
+    let reply = gate.ask(call(SIGNAL, framed(false, &spoiled))).await;
+    assert_eq!(reply.grpc(), tonic::Code::InvalidArgument);
+    assert!(gate.seen().is_empty());
+}

@@ -334,3 +334,24 @@ async fn response_headers_are_set_on_every_answer_but_cannot_break_it() {
     let gate = gate.answering(Ok(Accepted::default()));
     gate.ask(call(SIGNAL, framed(false, &export(SIGNAL, 1)))).await.grpc_accepted(SIGNAL);
 }
+
+/// Scenario: heads in which proxies and servers see different hosts or bodies. Guarantees: they are
+/// refused, and nothing of them reaches the pipeline.
+#[tokio::test]
+async fn heads_that_can_be_read_in_two_ways_are_refused() {
+    for encoding in [Encoding::Protobuf, Encoding::Json] {
+        let export = || post(SIGNAL, encoding, export_in(encoding, SIGNAL));
+        let gate = Gate::new();
+        gate.refuses("host", with(export(), "host", "other")).await.http_status(400, encoding);
+        let mut request = export();
+        request.headers_mut().remove("host");
+        gate.refuses("host", request).await.http_status(400, encoding);
+        for coding in ["gzip, chunked", "gzip"] {
+            let request = with(export(), "transfer-encoding", coding);
+            let reply = gate.refuses("transfer_encoding", request).await;
+            reply.http_status(501, encoding);
+        }
+        let request = with(export(), "transfer-encoding", "Chunked");
+        gate.ask(request).await.http_accepted(SIGNAL, encoding);
+    }
+}

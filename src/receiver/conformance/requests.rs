@@ -110,6 +110,7 @@ pub(super) fn post(
     Request::builder()
         .method(Method::POST)
         .uri(signal.http_path())
+        .header(header::HOST, "gateway")
         .header(header::CONTENT_TYPE, media(encoding))
         .body(body.into())
         .unwrap()
