@@ -63,7 +63,8 @@ impl Exporter {
             #[cfg(test)]
             Kind::Fake(_) => {}
             Kind::Grpc(client) => client.connect(),
-            Kind::Debug(_) | Kind::Http(_) | Kind::Nop => {}
+            Kind::Http(client) => client.connect(),
+            Kind::Debug(_) | Kind::Nop => {}
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Buf;
@@ -12,11 +14,18 @@ use crate::exporter::payload::Payload;
 
 /// A body of known length.
 #[derive(Debug)]
-pub(super) struct Body(Option<Payload>);
+pub(super) struct Body {
+    payload: Option<Payload>,
+    begun: Arc<AtomicBool>,
+}
 
 impl Body {
-    pub(super) fn new(rope: Rope) -> Self {
-        Self(Some(Payload::plain(rope)).filter(Buf::has_remaining))
+    /// `begun` is set when the request is on its way.
+    pub(super) fn new(rope: Rope, begun: Arc<AtomicBool>) -> Self {
+        let payload = Some(Payload::plain(rope)).filter(Buf::has_remaining);
+        // Nobody asks for the pieces of an empty body.
+        begun.store(payload.is_none(), Ordering::Relaxed);
+        Self { payload, begun }
     }
 }
 
@@ -28,14 +37,15 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Payload>, Infallible>>> {
-        Poll::Ready(self.0.take().map(|payload| Ok(Frame::data(payload))))
+        self.begun.store(true, Ordering::Relaxed);
+        Poll::Ready(self.payload.take().map(|payload| Ok(Frame::data(payload))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_none()
+        self.payload.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.as_ref().map_or(0, |payload| payload.remaining() as u64))
+        SizeHint::with_exact(self.payload.as_ref().map_or(0, |payload| payload.remaining() as u64))
     }
 }

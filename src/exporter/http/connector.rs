@@ -10,12 +10,13 @@ use std::time::Duration;
 use http::Uri;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::codegen::Service;
 
-use crate::exporter::upstream::{ConnectError, Dialer, Io};
-use crate::tls::Alpn;
+use crate::exporter::upstream::{ConnectError, Dialed, Dialer, Io, Lifetime};
 use crate::tls::client::Diagnosis;
+use crate::tls::store::Watch;
+use crate::tls::{Alpn, ClientSnapshot};
 
 /// Dials one origin, whatever URL it is asked for.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ struct Shared {
     to_proxy: bool,
     turn: AtomicUsize,
     trouble: Mutex<Option<Trouble>>,
+    /// When the oldest connection of the pool stops taking requests.
+    rest: Mutex<Option<Instant>>,
 }
 
 /// The last attempts failed.
@@ -45,12 +48,29 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 impl OriginConnector {
     pub(super) fn new(dialer: Dialer, to_proxy: bool) -> Self {
         let turn = AtomicUsize::new(0);
-        Self(Arc::new(Shared { dialer, to_proxy, turn, trouble: Mutex::default() }))
+        let (trouble, rest) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Shared { dialer, to_proxy, turn, trouble, rest }))
     }
 
     /// The number of the credentials in force.
     pub(super) fn generation(&self) -> u64 {
         self.0.dialer.generation()
+    }
+
+    /// Where new credentials are announced.
+    pub(super) fn watch(&self) -> Option<Watch<ClientSnapshot>> {
+        self.0.dialer.watch()
+    }
+
+    /// Whether a connection carries a certificate of ours that is about to end.
+    pub(super) fn is_old(&self) -> bool {
+        let rest = *self.0.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        rest.is_some_and(|rest| rest <= Instant::now())
+    }
+
+    /// For a new pool.
+    pub(super) fn forget_age(&self) {
+        *self.0.rest.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Why connecting failed a moment ago, and when to try again.
@@ -87,14 +107,19 @@ impl Shared {
         let mut addresses = self.dialer.resolve(deadline).await?;
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % addresses.len().max(1);
         addresses.rotate_left(turn);
-        let (io, alpn, diagnosis) = self
-            .dialer
-            .first(addresses, deadline, async |dialed, _, _| {
-                Ok((dialed.io, dialed.alpn, dialed.diagnosis))
-            })
-            .await?;
+        let dialed =
+            self.dialer.first(addresses, deadline, async |dialed, _, _| Ok(dialed)).await?;
+        let Dialed { io, alpn, diagnosis, lifetime, .. } = dialed;
+        self.note_age(lifetime);
         let to_proxy = self.to_proxy;
-        Ok(TokioIo::new(HttpIo { io, alpn, diagnosis, to_proxy }))
+        let end = lifetime.map(|lifetime| Box::pin(sleep_until(lifetime.end)));
+        Ok(TokioIo::new(HttpIo { io, alpn, diagnosis, to_proxy, end }))
+    }
+
+    fn note_age(&self, lifetime: Option<Lifetime>) {
+        let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        let both = rest.iter().copied().chain(lifetime.map(|lifetime| lifetime.rest));
+        *rest = both.min();
     }
 }
 
@@ -119,6 +144,8 @@ pub(super) struct HttpIo {
     alpn: Alpn,
     diagnosis: Diagnosis,
     to_proxy: bool,
+    /// When our certificate is about to end.
+    end: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connection for HttpIo {
@@ -131,6 +158,7 @@ impl Connection for HttpIo {
 mod stream {
     //! Passes everything on to the stream inside.
 
+    use std::future::Future;
     use std::io;
     use std::pin::Pin;
     use std::task::{Context, Poll};
@@ -139,12 +167,20 @@ mod stream {
 
     use super::HttpIo;
 
+    const ENDED: &str =
+        "the certificate that we showed on it is about to end, so the connection was closed";
+
     impl AsyncRead for HttpIo {
         fn poll_read(
             mut self: Pin<&mut Self>,
             context: &mut Context<'_>,
             buffer: &mut ReadBuf<'_>,
         ) -> Poll<io::Result<()>> {
+            if let Some(end) = &mut self.end
+                && end.as_mut().poll(context).is_ready()
+            {
+                return Poll::Ready(Err(io::Error::other(ENDED)));
+            }
             Pin::new(&mut self.io).poll_read(context, buffer)
         }
     }

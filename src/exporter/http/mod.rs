@@ -14,6 +14,8 @@ mod template;
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 use tonic::Code;
@@ -22,6 +24,7 @@ use crate::batch::Batch;
 use crate::exporter::http::body::Body;
 use crate::exporter::http::origin::{Origin, RequestError};
 use crate::exporter::margin;
+use crate::exporter::upstream::ConnectError;
 use crate::outcome::{Failure, Outcome, Side};
 
 pub(super) use template::{Target, Template};
@@ -51,6 +54,11 @@ impl HttpClient {
         Self { exporter, template, origins }
     }
 
+    /// Follows changes of credentials. Must be called within a runtime.
+    pub(super) fn connect(&self) {
+        self.origins.iter().flatten().for_each(Origin::follow);
+    }
+
     /// Sends a batch and reads the answer, in time for the sender. Dropping the future gives the
     /// request up.
     pub(super) async fn export(&self, batch: &Batch) -> Outcome {
@@ -63,13 +71,16 @@ impl HttpClient {
         let deadline = margin::deadline(batch.deadline, self.template.timeout);
         let body = self.template.body(batch);
         for attempt in 1.. {
-            let request = self.template.request(target, Body::new(body.clone()));
+            let begun = Arc::new(AtomicBool::new(false));
+            let body = Body::new(body.clone(), Arc::clone(&begun));
+            let request = self.template.request(target, body);
             let exchange = async {
                 let response = origin.send(request).await?;
                 Ok(answer::read(response).await?)
             };
             return match timeout_at(deadline, exchange).await {
-                Err(_) => Err(self.late(target)),
+                Err(_) if begun.load(Ordering::Relaxed) => Err(self.late(target)),
+                Err(_) => Err(self.not_connected(target)),
                 Ok(Ok(answer)) => answer
                     .outcome(batch, |code, reason, text| self.failure(target, code, reason, text)),
                 Ok(Err(RequestError::Unprocessed(_))) if attempt < MAX_ATTEMPTS => continue,
@@ -87,6 +98,10 @@ impl HttpClient {
     fn late(&self, target: &Target) -> Failure {
         let text = "no answer in time: it is slow or hangs, or the exporter's timeout is too short; it may have taken the batch";
         self.failure(target, Code::DeadlineExceeded, "upstream_deadline", text)
+    }
+
+    fn not_connected(&self, target: &Target) -> Failure {
+        ConnectError::still_waiting().failure(&self.exporter, &target.shown, Duration::from_secs(1))
     }
 
     fn broken(&self, target: &Target, error: RequestError) -> Failure {

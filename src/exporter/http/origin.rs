@@ -1,7 +1,8 @@
 //! The connections of one worker to one scheme, host and port.
 //!
-//! Guarantees that new credentials lead to new connections: the pool of the old ones is dropped,
-//! and what is in flight on them goes on to its end.
+//! Guarantees that new credentials, and a certificate of ours that is about to end, lead to new
+//! connections: the pool of the old ones is dropped, and what is in flight on them goes on to its
+//! end.
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::exporter::http::Target;
 use crate::exporter::http::body::Body;
@@ -31,6 +33,8 @@ pub(super) struct Origin {
     /// `max_conns_per_host`, where it is limited. A request holds one on HTTP/1.1; as in the
     /// Collector the limit means little on HTTP/2.
     permits: Option<Arc<Semaphore>>,
+    /// Dropping them ends them.
+    tasks: Mutex<JoinSet<()>>,
 }
 
 /// A request without an answer.
@@ -53,7 +57,25 @@ impl Origin {
         let client = (connector.generation(), client(&connector, pooling));
         let permits = (pooling.max_conns_per_host > 0)
             .then(|| Arc::new(Semaphore::new(pooling.max_conns_per_host)));
-        Self { connector, pooling: pooling.clone(), client: Mutex::new(client), permits }
+        let (pooling, client) = (pooling.clone(), Mutex::new(client));
+        Self { connector, pooling, client, permits, tasks: Mutex::default() }
+    }
+
+    /// Lets go of the old connections when new credentials are published, also when no batches
+    /// come. Must be called within a runtime.
+    pub(super) fn follow(self: &Arc<Self>) {
+        let Some(mut watch) = self.connector.watch() else { return };
+        let origin = Arc::downgrade(self);
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        if !tasks.is_empty() {
+            return;
+        }
+        tasks.spawn(async move {
+            while watch.changed().await {
+                let Some(origin) = origin.upgrade() else { return };
+                drop(origin.client());
+            }
+        });
     }
 
     /// Sends a request and reads the head of the answer. Cancel-safe: dropping gives it up.
@@ -75,7 +97,8 @@ impl Origin {
     fn client(&self) -> Client<OriginConnector, Body> {
         let mut held = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         let generation = self.connector.generation();
-        if held.0 != generation {
+        if held.0 != generation || self.connector.is_old() {
+            self.connector.forget_age();
             *held = (generation, client(&self.connector, &self.pooling));
         }
         held.1.clone()

@@ -1,8 +1,10 @@
 //! Upstreams that behave as a test wants, and what is needed to send to them.
 
+pub(crate) mod load;
 pub(crate) mod web;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -90,8 +92,15 @@ pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     connections: Arc<Mutex<usize>>,
+    /// Open right now.
+    open: Arc<AtomicUsize>,
+    /// The client certificate of each connection.
+    peers: Arc<Mutex<Vec<Vec<u8>>>>,
+    acceptor: Acceptor,
     task: JoinHandle<()>,
 }
+
+type Acceptor = Arc<Mutex<Option<Arc<ServerConfig>>>>;
 
 impl Backend {
     /// Over TLS, or plaintext without a configuration.
@@ -111,29 +120,53 @@ impl Backend {
         let address = listener.local_addr().unwrap();
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let connections: Arc<Mutex<usize>> = Arc::default();
-        let acceptor = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
+        let acceptor: Acceptor = Arc::default();
+        *acceptor.lock().unwrap() = tls.map(Arc::new);
         let script: Script = Arc::new(script);
         let (log, count) = (Arc::clone(&seen), Arc::clone(&connections));
+        let (open, peers) = (Arc::<AtomicUsize>::default(), Arc::<Mutex<Vec<_>>>::default());
+        let (opened, shown, tls) = (Arc::clone(&open), Arc::clone(&peers), Arc::clone(&acceptor));
         let task = tokio::spawn(async move {
             let mut tasks = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 *count.lock().unwrap() += 1;
-                let (acceptor, script) = (acceptor.clone(), Arc::clone(&script));
-                let log = Arc::clone(&log);
+                let (config, script) = (tls.lock().unwrap().clone(), Arc::clone(&script));
+                let (log, opened, shown) =
+                    (Arc::clone(&log), Arc::clone(&opened), Arc::clone(&shown));
                 tasks.spawn(async move {
-                    match acceptor {
+                    opened.fetch_add(1, Ordering::SeqCst);
+                    match config {
                         None => serve(stream, script, log).await,
-                        Some(acceptor) => {
-                            if let Ok(stream) = acceptor.accept(stream).await {
+                        Some(config) => {
+                            if let Ok(stream) = TlsAcceptor::from(config).accept(stream).await {
+                                let peer = stream.get_ref().1.peer_certificates();
+                                let peer = peer.and_then(|chain| Some(chain.first()?.to_vec()));
+                                shown.lock().unwrap().extend(peer);
                                 serve(stream, script, log).await;
                             }
                         }
                     }
+                    opened.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
-        Self { address, seen, connections, task }
+        Self { address, seen, connections, open, peers, acceptor, task }
+    }
+
+    /// From now on new connections are met with this.
+    pub(crate) fn rekey(&self, tls: ServerConfig) {
+        *self.acceptor.lock().unwrap() = Some(Arc::new(tls));
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    /// The client certificate of each connection so far, in DER.
+    pub(crate) fn peers(&self) -> Vec<Vec<u8>> {
+        self.peers.lock().unwrap().clone()
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -242,6 +275,8 @@ async fn answer(
         Reply::Hang => std::future::pending().await,
         Reply::Drop => {
             let _ended = orders.send(true).await;
+            // Ending here would reset the stream first.
+            std::future::pending().await
         }
         Reply::GoAway(_) => {}
     }
@@ -334,5 +369,21 @@ pub(crate) fn batch(signal: Signal, body: &'static [u8]) -> Batch {
         encoded: None,
         identity: None,
         deadline: Instant::now() + Duration::from_secs(10),
+    }
+}
+
+/// Reads an exporter's `tls` block anew and publishes it, as a reload does.
+pub(crate) fn publish(blueprint: &Blueprint) {
+    let credentials = blueprint.credentials().unwrap();
+    let loaded = crate::tls::client::load(&credentials.tls, credentials.alpn).unwrap();
+    credentials.store.publish(loaded.snapshot);
+}
+
+/// Waits until something holds that other tasks bring about.
+pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

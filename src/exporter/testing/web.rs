@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,6 +31,10 @@ pub(crate) struct Web {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     connections: Arc<Mutex<usize>>,
+    /// Open right now.
+    open: Arc<AtomicUsize>,
+    /// The client certificate of each connection.
+    peers: Arc<Mutex<Vec<Vec<u8>>>>,
     task: JoinHandle<()>,
 }
 
@@ -45,29 +50,50 @@ impl Web {
         let acceptor = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
         let script: Script = Arc::new(script);
         let (log, count) = (Arc::clone(&seen), Arc::clone(&connections));
+        let (open, peers) = (Arc::<AtomicUsize>::default(), Arc::<Mutex<Vec<_>>>::default());
+        let (opened, shown) = (Arc::clone(&open), Arc::clone(&peers));
         let task = tokio::spawn(async move {
             let mut tasks = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 *count.lock().unwrap() += 1;
                 let (acceptor, script) = (acceptor.clone(), Arc::clone(&script));
-                let log = Arc::clone(&log);
+                let (log, opened, shown) =
+                    (Arc::clone(&log), Arc::clone(&opened), Arc::clone(&shown));
                 tasks.spawn(async move {
-                    let Some(acceptor) = acceptor else {
-                        return serve(stream, false, script, log).await;
-                    };
-                    if let Ok(stream) = acceptor.accept(stream).await {
-                        let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                        serve(stream, h2, script, log).await;
+                    opened.fetch_add(1, Ordering::SeqCst);
+                    match acceptor {
+                        None => serve(stream, false, script, log).await,
+                        Some(acceptor) => {
+                            if let Ok(stream) = acceptor.accept(stream).await {
+                                let tls = stream.get_ref().1;
+                                let peer = tls.peer_certificates();
+                                let peer = peer.and_then(|chain| Some(chain.first()?.to_vec()));
+                                shown.lock().unwrap().extend(peer);
+                                let h2 = tls.alpn_protocol() == Some(b"h2");
+                                serve(stream, h2, script, log).await;
+                            }
+                        }
                     }
+                    opened.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
-        Self { address, seen, connections, task }
+        Self { address, seen, connections, open, peers, task }
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    /// The client certificate of each connection so far, in DER.
+    pub(crate) fn peers(&self) -> Vec<Vec<u8>> {
+        self.peers.lock().unwrap().clone()
     }
 
     pub(crate) fn connections(&self) -> usize {

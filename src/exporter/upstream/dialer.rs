@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::config::types::Upstream;
 use crate::exporter::upstream::io::Socket;
-use crate::exporter::upstream::{Address, ConnectError, Io, Proxy};
+use crate::exporter::upstream::{Address, ConnectError, Io, Lifetime, Proxy};
 use crate::tls::client::Diagnosis;
 use crate::tls::store::Watch;
 use crate::tls::{Alpn, ClientSnapshot, Connector};
@@ -30,6 +30,8 @@ pub(crate) struct Dialed {
     /// Of the credentials; 0 on plaintext.
     pub(crate) generation: u64,
     pub(crate) diagnosis: Diagnosis,
+    /// `None` when it does not carry a certificate of ours.
+    pub(crate) lifetime: Option<Lifetime>,
 }
 
 impl Dialer {
@@ -59,7 +61,7 @@ impl Dialer {
     }
 
     /// Where new credentials are announced.
-    pub(super) fn watch(&self) -> Option<Watch<ClientSnapshot>> {
+    pub(crate) fn watch(&self) -> Option<Watch<ClientSnapshot>> {
         self.tls.as_ref().map(|(watch, _)| watch.clone())
     }
 
@@ -154,6 +156,7 @@ impl Dialer {
                 alpn: Alpn::None,
                 generation: 0,
                 diagnosis: Diagnosis::default(),
+                lifetime: None,
             });
         };
         let connected = connector.connect(socket, &address.to_string(), deadline).await?;
@@ -162,6 +165,7 @@ impl Dialer {
             alpn: connected.alpn,
             generation: connected.generation,
             diagnosis: connected.diagnosis,
+            lifetime: connected.own_left.map(Lifetime::new),
         })
     }
 }

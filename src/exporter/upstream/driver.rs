@@ -1,4 +1,6 @@
 //! Keeps one HTTP/2 connection going: its frames, its pings, its end.
+//!
+//! Guarantees that it does not outlive the certificate of ours that it carries.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -6,13 +8,13 @@ use std::time::Duration;
 
 use h2::client::Connection;
 use h2::{Ping, PingPong};
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::config::sections::ClientKeepalive;
 use crate::exporter::payload::Payload;
-use crate::exporter::upstream::Io;
 use crate::exporter::upstream::io::Heard;
 use crate::exporter::upstream::link::LinkState;
+use crate::exporter::upstream::{Io, Lifetime};
 
 /// How long an unused connection may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -20,12 +22,13 @@ const GOODBYE: Duration = Duration::from_secs(1);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs until the connection has ended. It ends when the peer closes it, when a ping goes
-/// unanswered, or shortly after its last user is gone.
+/// unanswered, before our certificate ends, or shortly after its last user is gone.
 pub(super) async fn run(
     mut connection: Connection<Io, Payload>,
     state: Arc<LinkState>,
     heard: Heard,
     keepalive: Option<ClientKeepalive>,
+    lifetime: Option<Lifetime>,
 ) {
     let pings = connection.ping_pong();
     let ended = tokio::select! {
@@ -33,12 +36,24 @@ pub(super) async fn run(
         () = watch_over(pings, &state, &heard, keepalive.as_ref()) => {
             Some("it did not answer a ping, so the connection was closed".to_owned())
         }
+        () = grow_old(&state, lifetime) => Some(
+            "the certificate that we showed on it is about to end, so the connection was closed"
+                .to_owned(),
+        ),
         () = state.abandoned() => {
             let _late = timeout(GOODBYE, &mut connection).await;
             None
         }
     };
     state.ended(ended);
+}
+
+/// Ends when the connection must.
+async fn grow_old(state: &LinkState, lifetime: Option<Lifetime>) {
+    let Some(lifetime) = lifetime else { return pending().await };
+    sleep_until(lifetime.rest).await;
+    state.close();
+    sleep_until(lifetime.end).await;
 }
 
 /// Ends when the peer has not answered a ping.

@@ -14,11 +14,12 @@ use crate::tls::UpstreamTlsError;
 pub(crate) struct ConnectError {
     reason: &'static str,
     message: String,
+    distrusted: bool,
 }
 
 impl ConnectError {
     pub(crate) fn new(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self { reason, message: message.into(), distrusted: false }
     }
 
     /// A system call failed on the way to `address`.
@@ -58,6 +59,19 @@ impl ConnectError {
         )
     }
 
+    /// Whether we refused the upstream: what was agreed with it before holds no more either.
+    pub(super) fn is_distrust(&self) -> bool {
+        self.distrusted
+    }
+
+    /// There is no connection yet, and no more time.
+    pub(crate) fn still_waiting() -> Self {
+        Self::new(
+            "upstream_timeout",
+            "the connection was not up in time: check that the upstream runs and that no firewall drops the packets",
+        )
+    }
+
     /// Stable reason code.
     pub(crate) fn reason(&self) -> &'static str {
         self.reason
@@ -85,6 +99,7 @@ impl std::error::Error for ConnectError {}
 
 impl From<UpstreamTlsError> for ConnectError {
     fn from(error: UpstreamTlsError) -> Self {
-        Self::new(error.reason(), error.to_string())
+        let distrusted = error.is_distrust();
+        Self { distrusted, ..Self::new(error.reason(), error.to_string()) }
     }
 }

@@ -12,7 +12,7 @@ use crate::exporter::payload::Payload;
 use crate::exporter::upstream::dialer::Dialed;
 use crate::exporter::upstream::io::Heard;
 use crate::exporter::upstream::pool::Release;
-use crate::exporter::upstream::{Address, ConnectError, Io};
+use crate::exporter::upstream::{Address, ConnectError, Io, Lifetime};
 use crate::tls::Alpn;
 use crate::tls::client::Diagnosis;
 
@@ -49,6 +49,7 @@ pub(super) struct Opened {
     pub(super) link: Link,
     pub(super) connection: Connection<Io, Payload>,
     pub(super) heard: Heard,
+    pub(super) lifetime: Option<Lifetime>,
 }
 
 impl Link {
@@ -62,7 +63,7 @@ impl Link {
         address: Address,
         deadline: Instant,
     ) -> Result<Opened, ConnectError> {
-        let Dialed { io, alpn, generation, diagnosis } = dialed;
+        let Dialed { io, alpn, generation, diagnosis, lifetime } = dialed;
         if alpn != Alpn::H2 && generation != 0 {
             return Err(ConnectError::new(
                 "upstream_no_h2",
@@ -101,7 +102,7 @@ impl Link {
             Ok(Ok((sender, connection))) => {
                 let state = Arc::default();
                 let link = Self { sender, address, generation, diagnosis, state };
-                Ok(Opened { link, connection, heard })
+                Ok(Opened { link, connection, heard, lifetime })
             }
         }
     }
@@ -117,7 +118,7 @@ impl Link {
 
     /// Sends no new requests over it; those in flight go on.
     pub(crate) fn close(&self) {
-        self.state.closed.store(true, Ordering::Relaxed);
+        self.state.close();
     }
 
     /// Asks the driver to find out whether the peer is still there.
@@ -171,11 +172,16 @@ impl LinkState {
         self.abandoned.notified().await;
     }
 
+    /// Sends no new requests over it.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
     pub(super) fn ended(&self, why: Option<String>) {
         if let Some(why) = why {
             let _first = self.why.set(why);
         }
-        self.closed.store(true, Ordering::Relaxed);
+        self.close();
     }
 }
 

@@ -2,14 +2,15 @@
 //!
 //! Guarantees that requests spread over the upstream's addresses, that one attempt to connect
 //! runs at a time and failures are paced, and that new credentials lead to new connections while
-//! the old ones finish what they carry.
+//! the old ones finish what they carry. As long as no new one can be had, an old one goes on
+//! serving until its own certificate ends, except when it is we who do not trust the upstream.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{info, warn};
 
 use crate::config::sections::ClientKeepalive;
@@ -25,8 +26,15 @@ const LONGEST_EXTRA_PAUSE: Duration = Duration::from_secs(30);
 const RETRY_PATIENCE: Duration = Duration::from_secs(1);
 /// Most connections at a time; more addresses than this take turns as connections end.
 const MAX_LINKS: usize = 8;
-/// How long a connection with old credentials may take new requests while none with new ones is up.
+/// How long after new credentials an upstream that cannot be asked anew is still taken at its old
+/// word.
 const ROTATION_GRACE: Duration = Duration::from_secs(30);
+/// While there is no rotation.
+const FOREVER: Duration = Duration::from_secs(24 * 3600);
+/// Between looks at a rotation that is not complete.
+const ROTATION_STEP: Duration = Duration::from_secs(1);
+/// The upstream answered, and it is our new certificate that it does not take.
+const REFUSES_US: [&str; 2] = ["upstream_rejected_our_certificate", "upstream_demands_certificate"];
 
 /// How a pool behaves.
 #[derive(Clone, Debug)]
@@ -72,6 +80,8 @@ struct State {
     /// As `not_before`, for attempts that no request waits for.
     extra_not_before: Option<Instant>,
     watching: bool,
+    /// What the last attempt with new credentials died of, while old connections serve.
+    stuck: Option<&'static str>,
     /// Drivers and attempts; dropping them ends them.
     tasks: JoinSet<()>,
 }
@@ -151,10 +161,7 @@ impl State {
 
     fn still_waiting(&self) -> ConnectError {
         if self.links.is_empty() {
-            ConnectError::new(
-                "upstream_timeout",
-                "the connection was not up in time: check that the upstream runs and that no firewall drops the packets",
-            )
+            ConnectError::still_waiting()
         } else {
             ConnectError::new(
                 "upstream_streams_exhausted",
@@ -188,9 +195,7 @@ impl Shared {
     fn pick(self: &Arc<Self>, state: &mut State) -> Option<Lease> {
         state.links.retain(|link| !link.is_closed());
         let generation = self.dialer.generation();
-        if state.links.iter().any(|link| link.generation == generation) {
-            state.links.retain(|link| link.generation == generation);
-        }
+        state.retire(generation);
         let wanted = state.wanted(self.settings.round_robin);
         let stale = state.links.iter().any(|link| link.generation != generation);
         if state.links.len() < wanted || stale {
@@ -212,7 +217,9 @@ impl Shared {
     fn tend(self: &Arc<Self>, state: &mut State) {
         while state.tasks.try_join_next().is_some() {}
         self.watch_credentials(state);
-        if state.dialing || state.links.len() >= MAX_LINKS {
+        let generation = self.dialer.generation();
+        let current = state.links.iter().filter(|link| link.generation == generation).count();
+        if state.dialing || current >= MAX_LINKS {
             return;
         }
         let urgent = !state.links.iter().any(|link| link.has_room());
@@ -250,13 +257,19 @@ impl Shared {
     }
 
     /// Takes note of how an attempt ended.
-    fn settle(&self, opened: Result<Opened, ConnectError>) {
+    fn settle(self: &Arc<Self>, opened: Result<Opened, ConnectError>) {
         let mut state = self.lock();
         state.dialing = false;
         match opened {
-            Ok(Opened { link, connection, heard }) => {
+            Ok(Opened { link, connection, heard, lifetime }) => {
                 let keepalive = self.settings.keepalive.clone();
-                state.tasks.spawn(driver::run(connection, link.state(), heard, keepalive));
+                state.tasks.spawn(driver::run(
+                    connection,
+                    link.state(),
+                    heard,
+                    keepalive,
+                    lifetime,
+                ));
                 if state.failures > 0 {
                     info!(
                         exporter = %self.settings.exporter,
@@ -269,6 +282,14 @@ impl Shared {
                 state.failure = None;
                 state.failures = 0;
                 state.not_before = None;
+                let generation = self.dialer.generation();
+                if state.retire(generation) {
+                    state.stuck = None;
+                    state.extra_failures = 0;
+                } else {
+                    // Credentials changed during the handshake.
+                    self.tend(&mut state);
+                }
             }
             Err(error) => self.note_failure(&mut state, error),
         }
@@ -278,6 +299,20 @@ impl Shared {
 
     fn note_failure(&self, state: &mut State, error: ConnectError) {
         let now = Instant::now();
+        if state.is_stale(self.dialer.generation()) {
+            if state.stuck.replace(error.reason()) != Some(error.reason()) {
+                warn!(
+                    exporter = %self.settings.exporter,
+                    endpoint = %self.settings.endpoint,
+                    reason = error.reason(),
+                    error = %error,
+                    "no connection with the new certificates; it is tried again by itself",
+                );
+            }
+            if error.is_distrust() {
+                state.links.clear();
+            }
+        }
         if state.links.iter().any(|link| !link.is_closed()) {
             // Others serve; nobody waits for this one.
             state.extra_failures = state.extra_failures.saturating_add(1);
@@ -307,31 +342,59 @@ impl Shared {
         let Some(mut watch) = self.dialer.watch() else { return };
         let pool: Weak<Self> = Arc::downgrade(self);
         state.tasks.spawn(async move {
-            while watch.changed().await {
-                let Some(shared) = pool.upgrade() else { return };
-                let connected = {
-                    let mut state = shared.lock();
-                    state.not_before = None;
-                    state.extra_not_before = None;
-                    let connected = !state.links.is_empty();
-                    if connected {
-                        shared.tend(&mut state);
-                    }
-                    connected
-                };
-                drop(shared);
-                if connected {
-                    sleep(ROTATION_GRACE).await;
-                    let Some(shared) = pool.upgrade() else { return };
-                    let generation = shared.dialer.generation();
-                    shared.lock().links.retain(|link| link.generation == generation);
+            let mut since = None;
+            loop {
+                let step = since.map_or(FOREVER, |_| ROTATION_STEP);
+                match timeout(step, watch.changed()).await {
+                    Ok(false) => return,
+                    Ok(true) => since = Some(Instant::now()),
+                    Err(_step) => {}
                 }
+                let Some(shared) = pool.upgrade() else { return };
+                since = since.filter(|since| shared.rotate(*since));
             }
         });
+    }
+
+    /// Looks after a change of credentials; `false` when there is nothing more to do.
+    fn rotate(self: &Arc<Self>, since: Instant) -> bool {
+        let mut state = self.lock();
+        let generation = self.dialer.generation();
+        if since.elapsed() < ROTATION_STEP {
+            state.not_before = None;
+            state.extra_not_before = None;
+            state.extra_failures = 0;
+            state.stuck = None;
+        }
+        state.links.retain(|link| !link.is_closed());
+        let refuses_us = state.stuck.is_some_and(|reason| REFUSES_US.contains(&reason));
+        if since.elapsed() >= ROTATION_GRACE && !refuses_us {
+            state.links.retain(|link| link.generation == generation);
+        }
+        let stale = state.is_stale(generation);
+        if stale {
+            self.tend(&mut state);
+        }
+        stale
     }
 }
 
 impl State {
+    /// Whether connections with old credentials serve because there are no others.
+    fn is_stale(&self, generation: u64) -> bool {
+        !self.links.is_empty() && self.links.iter().all(|link| link.generation != generation)
+    }
+
+    /// Lets go of connections with old credentials if one with the new ones is up: what is in
+    /// flight on them goes on to its end. Whether one is up.
+    fn retire(&mut self, generation: u64) -> bool {
+        let current = self.links.iter().any(|l| l.generation == generation && !l.is_closed());
+        if current {
+            self.links.retain(|link| link.generation == generation);
+        }
+        current
+    }
+
     /// How many connections there should be.
     fn wanted(&self, round_robin: bool) -> usize {
         if round_robin { self.addresses.len().clamp(1, MAX_LINKS) } else { 1 }

@@ -1,6 +1,7 @@
 //! Handshakes with upstreams under a deadline.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -13,6 +14,7 @@ use crate::tls::client::{ClientSnapshot, UpstreamTlsError, name};
 use crate::tls::profile::Alpn;
 use crate::tls::recorded::Recorded;
 use crate::tls::store::Watch;
+use crate::tls::time;
 use crate::tls::verifier::noted;
 
 /// Opens TLS to one upstream, each time with the snapshot in force.
@@ -31,6 +33,8 @@ pub(crate) struct Connected<S> {
     pub(crate) alpn: Alpn,
     /// [`ClientSnapshot::generation`] of the handshake.
     pub(crate) generation: u64,
+    /// How long the certificate that we showed is still in force; `None` when none was shown.
+    pub(crate) own_left: Option<Duration>,
     /// Says later why the connection broke, if TLS is the reason.
     pub(crate) diagnosis: Diagnosis,
 }
@@ -78,7 +82,16 @@ impl Connector {
         if snapshot.needs_h2 && alpn != Alpn::H2 {
             return Err(attempt.no_alpn());
         }
+        let shown = snapshot.own.as_ref().filter(|_| attempt.asked);
+        let own_left = match shown.map(|own| own.leaf.not_after.saturating_sub(time::now())) {
+            Some(seconds) if seconds < LEAST_LEFT => return Err(attempt.own_ended()),
+            left => left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_secs),
+        };
         let io = UpstreamStream::new(stream, attempt);
-        Ok(Connected { alpn, generation: snapshot.generation, diagnosis: io.diagnosis(), io })
+        let (generation, diagnosis) = (snapshot.generation, io.diagnosis());
+        Ok(Connected { io, alpn, generation, own_left, diagnosis })
     }
 }
+
+/// A certificate of ours that ends within so many seconds opens no connection.
+const LEAST_LEFT: i64 = 2;

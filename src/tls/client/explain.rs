@@ -8,8 +8,9 @@ use std::sync::Arc;
 use rustls::{AlertDescription, Error, PeerIncompatible};
 
 use crate::tls::client::OwnIdentity;
-use crate::tls::inspect::shown;
+use crate::tls::inspect::{self, shown};
 use crate::tls::recorded::is_tls;
+use crate::tls::time;
 use crate::tls::verifier::Fault;
 
 /// A failed handshake with an upstream. Cheap to clone; the text names wanted name, presented
@@ -19,9 +20,16 @@ pub(crate) struct UpstreamTlsError {
     pub(super) reason: &'static str,
     pub(super) message: String,
     pub(super) help: String,
+    /// Whether it was we who refused the other side's certificate.
+    distrusted: bool,
 }
 
 impl UpstreamTlsError {
+    /// Whether our own verification refused the upstream.
+    pub(crate) fn is_distrust(&self) -> bool {
+        self.distrusted
+    }
+
     /// Stable reason code, such as `upstream_name_mismatch`; also a metric label.
     pub(crate) fn reason(&self) -> &'static str {
         self.reason
@@ -71,13 +79,28 @@ impl Attempt {
         help: impl Into<String>,
     ) -> UpstreamTlsError {
         let message = format!("TLS to {}: {message}", self.upstream);
-        UpstreamTlsError { reason, message, help: help.into() }
+        UpstreamTlsError { reason, message, help: help.into(), distrusted: false }
     }
 
     pub(super) fn bad_name(&self, wanted: &str, why: &str) -> UpstreamTlsError {
         let message = format!("cannot verify the name {}: it is {why}", shown(wanted));
         let help = "set `tls.server_name_override` to the name in the upstream's certificate";
         self.error("upstream_bad_name", message, help)
+    }
+
+    /// For a handshake that went well with a certificate of ours that has ended.
+    pub(super) fn own_ended(&self) -> UpstreamTlsError {
+        let (what, place, last) = match &self.own {
+            Some(own) => (own.leaf.summary(), own.place.clone(), own.leaf.not_after),
+            None => ("a certificate".to_owned(), "the configuration".to_owned(), 0),
+        };
+        let message = format!(
+            "our certificate {what} from {place} ended on {} ({}), and no connection is opened \
+             with it",
+            inspect::date(last),
+            time::ago(last, time::now())
+        );
+        self.error("upstream_own_certificate_expired", message, "renew it; it is read by itself")
     }
 
     pub(super) fn timed_out(&self) -> UpstreamTlsError {
@@ -104,7 +127,8 @@ impl Attempt {
             let leaf = fault.leaf.as_deref();
             let who = leaf.map_or("a certificate".to_owned(), |leaf| leaf.summary());
             let message = format!("the upstream presented {who}: {}", fault.why);
-            return self.error(fault.reason, message, fault.help.clone());
+            let error = self.error(fault.reason, message, fault.help.clone());
+            return UpstreamTlsError { distrusted: true, ..error };
         }
         if first.first().is_some_and(|byte| !is_tls(*byte)) {
             return self.plaintext(first);
@@ -178,7 +202,7 @@ impl Attempt {
         format!(
             "the upstream must trust our issuer {} (its client CA), and the certificate must be in \
              force and allow clientAuth",
-            crate::tls::inspect::named(&own.leaf.identity.issuer)
+            inspect::named(&own.leaf.identity.issuer)
         )
     }
 

@@ -150,3 +150,81 @@ async fn a_proxy_that_refuses_is_named_without_its_password() {
     assert!(failure.message.contains("407"), "{}", failure.message);
     assert!(!failure.message.contains("secret"), "{}", failure.message);
 }
+
+/// Scenario: the upstream hangs up after every answer without having said so.
+/// Guarantees: the request that follows goes over a fresh connection, and none fails.
+#[tokio::test]
+async fn a_kept_connection_that_was_closed_meanwhile_costs_no_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        let mut served = 0;
+        while served < 20 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\nx") {
+                asked.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            served += 1;
+        }
+        served
+    });
+    let exporter = http(http_config(&base, ClientTls::default()));
+    for _ in 0..20 {
+        let outcome = exporter.export(&batch(Signal::Traces, b"x")).await;
+        assert_eq!(outcome, Ok(Accepted::default()));
+    }
+    assert_eq!(serving.await.unwrap(), 20);
+}
+
+/// Scenario: the upstream trusts another client CA and says so after our handshake (TLS 1.3).
+/// Guarantees: the sender is told which certificate was refused and what to do, and may try again.
+#[tokio::test]
+async fn an_upstream_that_refuses_our_certificate_is_quoted() {
+    for protocol in [b"h2".as_slice(), b"http/1.1"] {
+        let pki = TestPki::new();
+        let options = ServerOptions {
+            alpn: vec![protocol.to_vec()],
+            client_ca: Some(pki.other_ca.pem()),
+            ..ServerOptions::default()
+        };
+        let web = Web::start(Some(server_config(&pki.server, options)), |_, _| success()).await;
+        let base = format!("https://localhost:{}", web.address.port());
+        let exporter = http(http_config(&base, client_tls(&pki)));
+        let failure = exporter.export(&batch(Signal::Traces, b"x")).await.unwrap_err();
+        assert_eq!(failure.reason, "upstream_rejected_our_certificate", "{}", failure.message);
+        assert_eq!(failure.code, Code::Unavailable);
+        let texts = [
+            base.as_str(),
+            "refused our certificate CN=test-client (issuer CN=Test CA, serial ",
+            "; the upstream must trust our issuer CN=Test CA (its client CA)",
+        ];
+        for text in texts {
+            assert!(failure.message.contains(text), "{text:?} not in {}", failure.message);
+        }
+        assert!(web.seen().is_empty());
+    }
+}
+
+/// Scenario: an upstream whose handshake hangs, and a sender with less patience than
+/// `connect_timeout`.
+/// Guarantees: it is told that nothing was sent.
+#[tokio::test]
+async fn a_request_that_was_never_sent_is_not_called_late() {
+    let pki = TestPki::new();
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("https://localhost:{}", mute.local_addr().unwrap().port());
+    let exporter = http(http_config(&base, client_tls(&pki)));
+    let mut short = batch(Signal::Traces, b"x");
+    short.deadline = Instant::now() + Duration::from_millis(300);
+    let failure = exporter.export(&short).await.unwrap_err();
+    assert!(Instant::now() < short.deadline);
+    assert_eq!((failure.code, failure.reason), (Code::Unavailable, "upstream_timeout"));
+    assert_eq!(
+        failure.message,
+        format!(
+            "exporter otlp_grpc/up has no connection to {base}/v1/traces: the connection was not up in time: check that the upstream runs and that no firewall drops the packets"
+        )
+    );
+}

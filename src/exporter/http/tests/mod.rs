@@ -3,3 +3,4 @@
 
 mod answers;
 mod connections;
+mod rotation;
