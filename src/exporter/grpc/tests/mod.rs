@@ -1,4 +1,6 @@
 //! The gRPC exporter against upstreams that behave in every way they can.
 
 mod answers;
+mod broken;
+mod refused;
 mod rotation;
