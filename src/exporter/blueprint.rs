@@ -12,6 +12,7 @@ use crate::exporter::http::{self, HttpClient, Target};
 use crate::exporter::{Exporter, Kind};
 use crate::metrics::{ExporterMetrics, Metrics};
 use crate::telemetry::OutputError;
+use crate::tls::reload::Fingerprint;
 use crate::tls::store::{Store, Watch};
 use crate::tls::{ClientSnapshot, CredentialsError, client};
 
@@ -49,6 +50,10 @@ struct HttpPlan {
 /// The `tls` block of an exporter, as it was read last.
 #[derive(Debug)]
 pub(crate) struct Credentials {
+    /// Such as `exporters.otlp_grpc.tls`.
+    pub(crate) key_path: String,
+    /// What its files held before they were read.
+    pub(crate) before: Fingerprint,
     /// Where to read it again.
     pub(crate) tls: ClientTls,
     /// What the exporter speaks; see [`client::load`].
@@ -59,14 +64,17 @@ pub(crate) struct Credentials {
 
 impl Credentials {
     fn load(
+        id: &ComponentId,
         tls: &ClientTls,
         alpn: &'static [&'static [u8]],
         warnings: &mut Vec<String>,
     ) -> Result<Self, LoadError> {
+        let before = Fingerprint::of(&client::files(tls));
         let loaded = client::load(tls, alpn)?;
         warnings.extend(loaded.warnings.iter().map(ToString::to_string));
         let (store, _) = Store::new(loaded.snapshot);
-        Ok(Self { tls: tls.clone(), alpn, store: Arc::new(store) })
+        let key_path = format!("exporters.{id}.tls");
+        Ok(Self { key_path, before, tls: tls.clone(), alpn, store: Arc::new(store) })
     }
 
     fn watch(&self) -> Watch<ClientSnapshot> {
@@ -108,7 +116,7 @@ impl Blueprint {
     ) -> Result<Self, LoadError> {
         let template = Template::new(config, warnings)?;
         let credentials = match &config.tls {
-            Some(tls) => Some(Credentials::load(tls, &[b"h2"], warnings)?),
+            Some(tls) => Some(Credentials::load(id, tls, &[b"h2"], warnings)?),
             None => None,
         };
         let (address, port) = match &config.upstream {
@@ -135,7 +143,7 @@ impl Blueprint {
         let credentials = if urls.any(|url| url.starts_with("https:")) {
             let alpn: &[&[u8]] =
                 if config.force_attempt_http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
-            Some(Credentials::load(&config.tls, alpn, warnings)?)
+            Some(Credentials::load(id, &config.tls, alpn, warnings)?)
         } else {
             None
         };

@@ -26,7 +26,7 @@ use crate::metrics::ExporterMetrics;
 use crate::outcome::{Accepted, Failure, Outcome, PartialSuccess};
 use crate::signal::Signal;
 
-pub(crate) use blueprint::{Blueprint, LoadError};
+pub(crate) use blueprint::{Blueprint, Credentials, LoadError};
 
 /// One exporter of one worker thread, with connections of its own.
 #[derive(Debug)]

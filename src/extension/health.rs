@@ -1,6 +1,7 @@
 //! `health_check`, as the Collector's contrib extension answers it.
 //!
-//! 200 while the gateway takes requests, 503 before and while it drains.
+//! 200 while the gateway takes requests, 503 before and while it drains. Files of a `tls` block that
+//! cannot be used are told in the body and change nothing else: the last good ones are in force.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +15,18 @@ use time::format_description::well_known::Rfc3339;
 use crate::config::sections::HealthCheck;
 use crate::extension::readiness::{Readiness, State};
 use crate::extension::server::{Respond, plain, typed};
+use crate::tls::reload::ReloadStatus;
 
 /// Answers `path` with the state of the latch and every other path with 404.
-pub(super) fn responder(settings: &HealthCheck, readiness: Readiness) -> Respond {
+pub(super) fn responder(
+    settings: &HealthCheck,
+    readiness: Readiness,
+    reloads: ReloadStatus,
+) -> Respond {
     let settings = settings.clone();
     Arc::new(move |request| {
         if matches_path(&settings.path, request.uri().path()) {
-            health(&settings, readiness.state())
+            health(&settings, readiness.state(), &reloads)
         } else {
             let text = format!("404 page not found; the health check is at {}\n", settings.path);
             plain(StatusCode::NOT_FOUND, text)
@@ -33,15 +39,19 @@ fn matches_path(pattern: &str, path: &str) -> bool {
     pattern == path || (pattern.ends_with('/') && path.starts_with(pattern))
 }
 
-fn health(settings: &HealthCheck, state: State) -> Response<Full<Bytes>> {
+fn health(settings: &HealthCheck, state: State, reloads: &ReloadStatus) -> Response<Full<Bytes>> {
     let (status, configured, generated) = match state {
         State::Ready { since, start } => {
             let since = OffsetDateTime::from(since).format(&Rfc3339).unwrap_or_default();
-            let body = serde_json::json!({
+            let mut body = serde_json::json!({
                 "status": "Server available",
                 "upSince": since,
                 "uptime": go_duration(start.elapsed()),
             });
+            let refused = refused(reloads);
+            if !refused.is_empty() {
+                body["certificatesNotReloaded"] = refused.into();
+            }
             (StatusCode::OK, &settings.healthy_body, body)
         }
         State::Draining | State::Starting => {
@@ -57,6 +67,31 @@ fn health(settings: &HealthCheck, state: State) -> Response<Full<Bytes>> {
         Some(text) => plain(status, text.clone()),
         None => typed(status, "application/json", generated.to_string()),
     }
+}
+
+/// The blocks whose files cannot be used: which, why, since when, and what is in force instead.
+fn refused(reloads: &ReloadStatus) -> Vec<serde_json::Value> {
+    let when = |at| OffsetDateTime::from(at).format(&Rfc3339).unwrap_or_default();
+    let blocks = reloads.blocks().into_iter().filter_map(|(key_path, block)| {
+        let refused = block.refused?;
+        let problems = refused.problems.iter().map(|problem| {
+            serde_json::json!({
+                "key": problem.key_path,
+                "file": problem.span.file.as_deref(),
+                "reason": problem.reason,
+                "message": problem.message,
+                "help": problem.help,
+            })
+        });
+        Some(serde_json::json!({
+            "block": key_path,
+            "since": when(refused.since),
+            "problems": problems.collect::<Vec<_>>(),
+            "serving": block.serving.what,
+            "servingUntil": block.serving.until.map(when),
+        }))
+    });
+    blocks.collect()
 }
 
 /// A duration as Go prints it, such as `1h2m3.5s`, which is what readers of `uptime` parse.

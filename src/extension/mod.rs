@@ -19,10 +19,11 @@ use crate::config::types::ListenAddress;
 use crate::extension::server::{Respond, Server};
 use crate::metrics::Metrics;
 use crate::telemetry::Recent;
+use crate::tls::reload::ReloadStatus;
 
 pub(crate) use readiness::{Readiness, State};
 pub(crate) use server::BindError;
-pub(crate) use zpages::{CertificateLine, Certificates, ListenerLine};
+pub(crate) use zpages::ListenerLine;
 
 /// What the pages show beside the configuration.
 pub(crate) struct Surface {
@@ -34,8 +35,8 @@ pub(crate) struct Surface {
     pub(crate) recent: Recent,
     /// The listeners of the receivers, as bound.
     pub(crate) listeners: Vec<ListenerLine>,
-    /// The certificates in use, asked anew for each page.
-    pub(crate) certificates: Certificates,
+    /// What is known of every `tls` block.
+    pub(crate) reloads: ReloadStatus,
 }
 
 /// Every HTTP surface of one gateway, bound and not yet serving.
@@ -57,7 +58,11 @@ impl Extensions {
             let key_path = format!("extensions.{id}");
             match config.extensions.get(id) {
                 Some(Extension::HealthCheck(settings)) => {
-                    let respond = health::responder(settings, surface.readiness.clone());
+                    let respond = health::responder(
+                        settings,
+                        surface.readiness.clone(),
+                        surface.reloads.clone(),
+                    );
                     let server = Server::bind(&key_path, &settings.listen, respond).await?;
                     servers.push(server.with_deadline(settings.timeout));
                 }

@@ -15,6 +15,7 @@ use crate::extension::{Extensions, ListenerLine, Readiness, Surface};
 use crate::metrics::Metrics;
 use crate::signal::Signal;
 use crate::telemetry::Recent;
+use crate::tls::reload::ReloadStatus;
 
 fn id(kind: &str) -> ComponentId {
     ComponentId { kind: kind.to_owned(), name: None }
@@ -85,7 +86,7 @@ async fn start(config: &Config) -> Running {
             address: "127.0.0.1:4317".to_owned(),
             security: "mTLS",
         }],
-        certificates: Arc::new(Vec::new),
+        reloads: ReloadStatus::default(),
     };
     let extensions = Extensions::bind(config, surface).await.unwrap();
     let addresses: BTreeMap<_, _> = extensions.addresses().into_iter().collect();
@@ -177,7 +178,7 @@ async fn a_taken_health_port_names_its_key_and_address() {
         readiness: Readiness::starting(),
         recent: Recent::default(),
         listeners: Vec::new(),
-        certificates: Arc::new(Vec::new),
+        reloads: ReloadStatus::default(),
     };
     let error = Extensions::bind(&config(settings, 0), surface).await.err().unwrap();
     let text = error.to_string();

@@ -10,12 +10,15 @@ use std::time::UNIX_EPOCH;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::config::sections::Config;
 use crate::extension::Surface;
 use crate::extension::readiness::{Readiness, State};
 use crate::extension::server::{Respond, host_is_direct, plain, typed};
 use crate::telemetry::Recent;
+use crate::tls::reload::{BlockStatus, ReloadStatus};
 use crate::tls::seen::{self, Client};
 
 /// One listener of a receiver.
@@ -28,24 +31,6 @@ pub(crate) struct ListenerLine {
     /// `mTLS`, `TLS` or `plaintext`.
     pub(crate) security: &'static str,
 }
-
-/// One certificate that the gateway shows to others.
-#[derive(Clone, Debug)]
-pub(crate) struct CertificateLine {
-    /// The config key that names it.
-    pub(crate) key_path: String,
-    /// Subject and names.
-    pub(crate) subject: String,
-    /// Who signed it.
-    pub(crate) issuer: String,
-    /// End of validity and the days left, in words.
-    pub(crate) validity: String,
-    /// SHA-256 of the certificate.
-    pub(crate) sha256: String,
-}
-
-/// Asks for the certificates in use at this moment.
-pub(crate) type Certificates = Arc<dyn Fn() -> Vec<CertificateLine> + Send + Sync>;
 
 /// Answers with the status page.
 pub(super) fn responder(pages: Arc<Pages>) -> Respond {
@@ -74,7 +59,7 @@ pub(super) struct Pages {
     pipelines: Vec<[String; 4]>,
     listeners: Vec<ListenerLine>,
     extensions: String,
-    certificates: Certificates,
+    reloads: ReloadStatus,
     readiness: Readiness,
     recent: Recent,
 }
@@ -93,7 +78,7 @@ impl Pages {
             pipelines: pipelines.collect(),
             listeners: surface.listeners.clone(),
             extensions: join(&config.service.extensions),
-            certificates: Arc::clone(&surface.certificates),
+            reloads: surface.reloads.clone(),
             readiness: surface.readiness.clone(),
             recent: surface.recent.clone(),
         }
@@ -116,12 +101,11 @@ impl Pages {
         let rows = self.pipelines.iter().map(|columns| columns.each_ref().map(String::as_str));
         let heads = ["Pipeline", "Receivers", "Processors", "Exporters"];
         push_table(&mut page, "Pipelines", heads, rows);
-        let certificates = (self.certificates)();
-        let rows = certificates
-            .iter()
-            .map(|c| [&*c.key_path, &*c.subject, &*c.issuer, &*c.validity, &*c.sha256]);
-        let heads = ["Key", "Subject and names", "Issuer", "Validity", "SHA-256"];
-        push_table(&mut page, "Own certificates", heads, rows);
+        let blocks: Vec<_> =
+            self.reloads.blocks().into_iter().map(|(key, block)| row(key, &block)).collect();
+        let rows = blocks.iter().map(|columns| columns.each_ref().map(String::as_str));
+        let heads = ["TLS block", "In force", "Until", "Reloaded", "Files that cannot be used"];
+        push_table(&mut page, "Certificates", heads, rows);
         let recent = self.recent.records();
         let rows = recent.iter().rev().map(|r| [&*r.time, r.level, &*r.text]);
         push_table(&mut page, "Latest warnings and errors", ["Time", "Level", "What"], rows);
@@ -146,6 +130,21 @@ fn clients(clients: &[Client]) -> String {
         })
     });
     serde_json::json!({ "clients": rows.collect::<Vec<_>>() }).to_string()
+}
+
+fn row(key_path: String, block: &BlockStatus) -> [String; 5] {
+    let when = |at| OffsetDateTime::from(at).format(&Rfc3339).unwrap_or_default();
+    let refused = block.refused.as_ref().map(|refused| {
+        let problems: Vec<_> = refused.problems.iter().map(ToString::to_string).collect();
+        format!("since {}: {}", when(refused.since), problems.join("; "))
+    });
+    [
+        key_path,
+        block.serving.what.clone(),
+        block.serving.until.map(when).unwrap_or_default(),
+        block.last_reload.map_or_else(|| "not since the start".to_owned(), when),
+        refused.unwrap_or_default(),
+    ]
 }
 
 fn join<T: ToString>(ids: &[T]) -> String {

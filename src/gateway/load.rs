@@ -11,10 +11,12 @@ use crate::config::types::{ComponentId, ListenAddress};
 use crate::connection::Settings;
 use crate::extension::ListenerLine;
 use crate::gateway::error::{BuildError, BuildProblem};
+use crate::gateway::reload;
 use crate::metrics::Metrics;
 use crate::pipeline;
 use crate::receiver;
-use crate::tls::server::{self, ServerSnapshot};
+use crate::tls::reload::{Fingerprint, Subject};
+use crate::tls::server;
 use crate::tls::store::Store;
 use crate::worker::{EndpointPlan, Plan};
 
@@ -34,8 +36,8 @@ pub(super) struct Site {
     pub(super) listen: ListenAddress,
     pub(super) max_connections: usize,
     pub(super) security: &'static str,
-    /// Where a new certificate is published; kept so that reloading has it.
-    pub(super) store: Option<Store<ServerSnapshot>>,
+    /// Its `tls` block, to be read again.
+    pub(super) subject: Option<Subject>,
 }
 
 /// Something questionable that is no error.
@@ -131,15 +133,16 @@ impl Part<'_> {
         metrics: &Metrics,
         warnings: &mut Vec<Warning>,
     ) -> Result<(Site, EndpointPlan), BuildProblem> {
-        let mut store = None;
+        let mut subject = None;
         let mut watch = None;
         let mut security = "plaintext";
         if let Some(tls) = &self.server.tls {
+            let before = Fingerprint::of(&server::files(tls));
             let loaded = server::load(tls)?;
             warnings.extend(loaded.warnings.into_iter().map(Warning::Credentials));
             security = if loaded.snapshot.demands_certificates { "mTLS" } else { "TLS" };
             let (publisher, reader) = Store::new(loaded.snapshot);
-            store = Some(publisher);
+            subject = Some(reload::listener(&self.server.key_path, tls, before, publisher));
             watch = Some(reader);
         }
         let limits = &self.server.limits;
@@ -148,7 +151,7 @@ impl Part<'_> {
             listen: self.server.listen.clone(),
             max_connections: limits.max_connections,
             security,
-            store,
+            subject,
         };
         let endpoint = EndpointPlan {
             receiver_id: self.id.clone(),

@@ -5,6 +5,7 @@
 
 mod error;
 mod load;
+mod reload;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,8 +22,7 @@ use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::shutdown::{Drain, Request};
 use crate::telemetry::Recent;
-use crate::tls::ServerSnapshot;
-use crate::tls::store::Store;
+use crate::tls::reload::Reloader;
 use crate::worker::{Ending, Plan, Workers};
 
 pub use error::{BuildError, RunError};
@@ -36,8 +36,8 @@ pub struct Gateway {
     lines: Vec<ListenerLine>,
     extensions: Extensions,
     readiness: Readiness,
-    /// Where new certificates are published; reloading takes them over.
-    stores: Vec<Option<Store<ServerSnapshot>>>,
+    /// Watches every `tls` block once the gateway runs.
+    reloader: Reloader,
 }
 
 /// How a gateway ended.
@@ -66,7 +66,7 @@ impl Gateway {
         let Loaded { plan, sites, warnings } = loaded;
         warnings.iter().for_each(Warning::log);
         let mut problems = Vec::new();
-        let (mut listeners, mut lines, mut stores) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut listeners, mut lines, mut subjects) = (Vec::new(), Vec::new(), Vec::new());
         for site in sites {
             let metrics = plan.metrics.clone();
             match Listener::bind(&site.key_path, &site.listen, site.max_connections, metrics).await
@@ -74,7 +74,7 @@ impl Gateway {
                 Ok(listener) => {
                     lines.push(site.line(listener.address()));
                     listeners.push(listener);
-                    stores.push(site.store);
+                    subjects.extend(site.subject);
                 }
                 Err(error) => problems.push(error.into()),
             }
@@ -82,16 +82,18 @@ impl Gateway {
         if !problems.is_empty() {
             return Err(BuildError(problems));
         }
+        let exporters = plan.shared.credentials();
+        let reloader = reload::reloader(subjects, exporters, &plan.config, plan.metrics.clone());
         let readiness = Readiness::starting();
         let surface = Surface {
             metrics: plan.metrics.clone(),
             readiness: readiness.clone(),
             recent,
             listeners: lines.clone(),
-            certificates: Arc::new(Vec::new),
+            reloads: reloader.status(),
         };
         let extensions = Extensions::bind(&plan.config, surface).await?;
-        Ok(Self { plan, listeners, lines, extensions, readiness, stores })
+        Ok(Self { plan, listeners, lines, extensions, readiness, reloader })
     }
 
     /// The bound TCP address of a server block such as `receivers.otlp.protocols.grpc`, or of an
@@ -134,6 +136,9 @@ impl Gateway {
             let hand_over = move |accepted| workers.assign(number, accepted, &metrics);
             loops.spawn(listener.run(draining.clone(), hand_over));
         }
+        let force = self.reloader.force();
+        let mut reloading = JoinSet::new();
+        reloading.spawn(self.reloader.run());
         let (stop_extensions, stopped) = oneshot::channel::<()>();
         let mut surface = JoinSet::new();
         surface.spawn(self.extensions.run(async {
@@ -148,11 +153,7 @@ impl Gateway {
             tokio::select! {
                 request = next(&mut requests) => match request {
                     Request::Drain => break None,
-                    Request::Reload => warn!(
-                        reason = "reload_not_yet",
-                        help = "restart to take new certificates",
-                        "asked to reload; certificates are read at start only"
-                    ),
+                    Request::Reload => force.notify_one(),
                 },
                 _ = crew.joined.join_next() => break Some(RunProblem::Worker),
                 _ = loops.join_next() => break Some(RunProblem::Listener),
@@ -176,7 +177,7 @@ impl Gateway {
         };
         drop(stop_extensions);
         while surface.join_next().await.is_some() {}
-        drop(self.stores);
+        reloading.shutdown().await;
         match failure {
             Some(problem) => Err(problem.into()),
             None => Ok(conclude(unanswered)),

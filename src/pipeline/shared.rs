@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::config::sections::PipelineId;
 use crate::config::types::ComponentId;
-use crate::exporter::{Blueprint, Exporter, LoadError};
+use crate::exporter::{Blueprint, Credentials, Exporter, LoadError};
 use crate::metrics::Metrics;
 use crate::processor::{ProcessorError, Processors};
 
@@ -70,6 +70,11 @@ impl Shared {
             processors: Arc::new(processors),
         };
         Ok((shared, warnings))
+    }
+
+    /// The `tls` blocks of the exporters, for reloading.
+    pub(crate) fn credentials(&self) -> impl Iterator<Item = &Credentials> {
+        self.blueprints.values().filter_map(Blueprint::credentials)
     }
 
     /// The instruments of the gateway.

@@ -2,6 +2,8 @@
 //!
 //! Guarantees that every failure is a [`Problem`] with the key, the file and the line.
 
+use std::path::PathBuf;
+
 use crate::config::Problem;
 use crate::config::types::{Pem, PemSource};
 use crate::tls::error::problem;
@@ -61,4 +63,17 @@ pub(super) fn place(pem: &Pem) -> String {
         PemSource::File(path) => path.display().to_string(),
         PemSource::Inline(_) => format!("the text of {}", pem.key_path),
     }
+}
+
+/// The files among these, each once.
+pub(super) fn files<'a>(named: impl Iterator<Item = &'a Pem>) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for pem in named {
+        if let PemSource::File(path) = &pem.source
+            && !files.contains(path)
+        {
+            files.push(path.clone());
+        }
+    }
+    files
 }

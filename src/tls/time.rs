@@ -1,12 +1,24 @@
 //! The one clock of certificate dates, and spans of time in words.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Unix time in seconds.
 pub(crate) fn now() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// The instant of a Unix time; what lies before 1970 is 1970.
+pub(crate) fn system(unix_seconds: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(u64::try_from(unix_seconds).unwrap_or_default())
+}
+
+/// The first of these Unix times that is still to come, plus the second that it lasts.
+pub(crate) fn next(boundaries: impl Iterator<Item = i64>) -> Option<SystemTime> {
+    let now = now();
+    let next = boundaries.filter(|at| *at >= now).min()?;
+    Some(system(next.saturating_add(1)))
 }
 
 /// `3 days ago`, `in 2 hours`.

@@ -36,7 +36,7 @@ service:
 }
 
 /// A gateway with mTLS on both sides.
-fn mtls(upstream: &Upstream, pki: &TestPki) -> String {
+pub fn mtls(upstream: &Upstream, pki: &TestPki) -> String {
     let dir = pki.dir().display();
     let own = format!(
         "{{ cert_file: {dir}/server.crt, key_file: {dir}/server.key, client_ca_file: {dir}/ca.crt }}"

@@ -13,4 +13,5 @@ mod docs;
 mod layering;
 mod lifecycle;
 mod process;
+mod reload;
 mod support;

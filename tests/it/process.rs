@@ -95,6 +95,7 @@ async fn the_program_runs_says_so_and_drains_on_sigterm() {
     let port: u16 = address.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap();
     log.line("Everything is ready. Begin running and processing data.").await;
     running.signal(Signal::HUP);
+    log.line("looking at all certificates, as asked").await;
     upstream.hold();
     let mut client = agent::plaintext(([127, 0, 0, 1], port).into()).await;
     let waiting = tokio::spawn(async move { client.export(span("under way")).await });

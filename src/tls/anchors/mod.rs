@@ -176,6 +176,14 @@ impl Anchors {
         if errors.is_empty() { String::new() } else { format!(" ({})", errors.join("; ")) }
     }
 
+    /// Unix times at which the bundle must be judged anew: where an anchor ends, or one that was
+    /// left out begins.
+    pub(super) fn boundaries(&self) -> impl Iterator<Item = i64> {
+        let members = self.members.iter().map(|facts| facts.not_after);
+        let pins = self.pins.iter().map(|(_der, facts)| facts.not_after);
+        members.chain(pins).chain(self.left_out.iter().map(|out| out.facts.not_before))
+    }
+
     /// The trusted names, for a message: `3 CAs: CN=a, CN=b, CN=c`.
     pub(super) fn names(&self) -> String {
         let mut parts: Vec<_> =

@@ -4,6 +4,7 @@ mod connector;
 mod explain;
 mod identity;
 mod name;
+mod reload;
 mod stream;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::tls::{own, profile};
 pub(crate) use connector::{Connected, Connector};
 pub(crate) use explain::{UpstreamTlsError, tls_error, words as alert_words};
 pub(crate) use identity::OwnIdentity;
+pub(crate) use reload::files;
 pub(crate) use stream::{Diagnosis, UpstreamStream};
 
 /// Everything that one exporter's handshakes decide with. Immutable.
@@ -36,6 +38,10 @@ pub(crate) struct ClientSnapshot {
     pub(crate) own: Option<Arc<OwnIdentity>>,
     /// Whom the upstream's CAs took back.
     pub(crate) revocations: Option<Arc<Revocations>>,
+    /// The CAs that upstreams are verified with, for messages.
+    pub(super) upstream_cas: String,
+    /// Unix times at which a validity ends or starts.
+    pub(super) boundaries: Vec<i64>,
     /// Whether the upstream must agree on HTTP/2.
     pub(super) needs_h2: bool,
 }
@@ -89,6 +95,10 @@ fn load_after(
     let (Ok(anchors), Ok(own), Ok(name)) = (anchors, own, name) else {
         return Err(CredentialsError { problems });
     };
+    let mut boundaries: Vec<_> = own.iter().map(|own| own.leaf.not_after).collect();
+    boundaries.extend(anchors.iter().flat_map(Anchors::boundaries));
+    let upstream_cas =
+        anchors.as_ref().map_or_else(|| "any CA (not verified)".to_owned(), Anchors::names);
     let algorithms = provider.signature_verification_algorithms;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(profile::versions(&tls.common))
@@ -125,6 +135,8 @@ fn load_after(
             server_name_override: name,
             own,
             revocations,
+            upstream_cas,
+            boundaries,
             needs_h2: alpn == [b"h2".as_slice()],
         },
         warnings,

@@ -13,11 +13,11 @@ use crate::tls::file;
 
 /// SHA-256 over the contents of some files, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fingerprint([u8; 32]);
+pub(crate) struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
     /// Reads every file. Blocks on the file system.
-    pub(super) fn of(files: &[PathBuf]) -> Self {
+    pub(crate) fn of(files: &[PathBuf]) -> Self {
         let mut context = Context::new(&SHA256);
         for path in files {
             // The load holds each kind of file to its own limit; none has a larger one.

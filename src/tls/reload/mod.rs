@@ -25,7 +25,8 @@ use crate::metrics::Metrics;
 use crate::tls::reload::subject::Event;
 use crate::tls::reload::watcher::Watcher;
 
-pub(crate) use status::{BlockStatus, Refused, ReloadStatus};
+pub(crate) use files::Fingerprint;
+pub(crate) use status::{BlockStatus, ReloadStatus};
 pub(crate) use subject::{Pace, Snapshot, Subject};
 
 /// Watches every `tls` block of one gateway.
@@ -44,7 +45,8 @@ impl Reloader {
         let force = Arc::new(Notify::new());
         let status = ReloadStatus::default();
         for subject in &subjects {
-            status.update(subject.key_path(), |_| {});
+            let serving = subject.first().clone();
+            status.update(subject.key_path(), |block| block.serving = serving);
         }
         Self { subjects, pace, status, metrics, force, watch_folders: true }
     }
@@ -70,10 +72,9 @@ impl Reloader {
     pub(crate) async fn run(mut self) {
         let hint = Arc::new(Notify::new());
         let mut watcher = Watcher::new(Arc::clone(&hint));
-        for subject in &mut self.subjects {
-            subject.begin(&self.pace).await;
-        }
         self.watch(&mut watcher);
+        // Files may have changed since they were loaded.
+        self.look_at_all().await;
         let mut poll_at = Instant::now() + self.pace.poll;
         let mut cost = Duration::ZERO;
         loop {
@@ -139,13 +140,14 @@ fn tell(key_path: &str, event: Event, status: &ReloadStatus, metrics: &Metrics) 
                 block = key_path,
                 generation = report.generation,
                 before = %report.before,
-                after = %report.after,
+                after = %report.after.what,
                 "certificates reloaded"
             );
             metrics.reload(key_path, "success");
             status.update(key_path, |block| {
                 block.last_reload = Some(SystemTime::now());
                 block.refused = None;
+                block.serving = report.after;
             });
         }
         Event::Restored => {

@@ -11,8 +11,17 @@ use crate::config::Problem;
 pub(super) struct Report {
     pub(super) generation: u64,
     pub(super) before: String,
-    pub(super) after: String,
+    pub(super) after: Serving,
     pub(super) warnings: Vec<Problem>,
+}
+
+/// What a block shows to its peers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Serving {
+    /// In one line.
+    pub(crate) what: String,
+    /// When it ends.
+    pub(crate) until: Option<SystemTime>,
 }
 
 /// Files that were not taken.
@@ -27,6 +36,8 @@ pub(crate) struct Refused {
 /// What is known of one `tls` block.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BlockStatus {
+    /// What is in force.
+    pub(crate) serving: Serving,
     /// When the generation in force was loaded, if not at start-up.
     pub(crate) last_reload: Option<SystemTime>,
     /// Present while the files on disk cannot be used; the last good ones stay in force.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::tls::error::{CredentialsError, Loaded};
 use crate::tls::reload::files::Fingerprint;
-use crate::tls::reload::status::{Refused, Report};
+use crate::tls::reload::status::{Refused, Report, Serving};
 use crate::tls::store::Store;
 
 /// A snapshot that the reloader can publish and talk about.
@@ -27,6 +27,9 @@ pub(crate) trait Snapshot: fmt::Debug + Send + Sync + 'static {
 
     /// When the same files must be judged anew: the next start or end of a validity among them.
     fn judge_again(&self) -> Option<SystemTime>;
+
+    /// When what it shows to peers ends.
+    fn not_after(&self) -> Option<SystemTime>;
 }
 
 /// One `tls` block: its files, and how to load and publish them.
@@ -37,6 +40,8 @@ pub(crate) struct Subject {
     load: Arc<Load>,
     /// What is in force.
     served: Option<Fingerprint>,
+    /// The same in words, at start-up.
+    first: Serving,
     judge_again: Option<SystemTime>,
     /// Files that changed and have not been loaded yet.
     pending: Option<Pending>,
@@ -115,21 +120,29 @@ pub(super) enum Event {
 }
 
 impl Subject {
-    /// `store` holds the snapshot that `load` made at start-up from the same files.
+    /// `store` holds the snapshot that was loaded at start-up from the same files, after `before`
+    /// was taken of them: what changed in between is seen by the first look. `load` is given what
+    /// is in force.
     pub(crate) fn new<T: Snapshot>(
         key_path: &str,
-        files: Vec<PathBuf>,
+        (files, before): (Vec<PathBuf>, Fingerprint),
         store: Arc<Store<T>>,
-        load: impl Fn() -> Result<Loaded<T>, CredentialsError> + Send + Sync + 'static,
+        load: impl Fn(&T) -> Result<Loaded<T>, CredentialsError> + Send + Sync + 'static,
     ) -> Self {
-        let judge_again = store.watch().current().judge_again();
+        let current = store.watch().current();
+        let judge_again = current.judge_again();
+        let first = Serving { what: current.describe(), until: current.not_after() };
         let load = move || {
-            let loaded = load()?;
+            let current = store.watch().current();
+            let loaded = load(&current)?;
             let judge_again = loaded.snapshot.judge_again();
             let report = Report {
                 generation: loaded.snapshot.generation(),
-                before: store.watch().current().describe(),
-                after: loaded.snapshot.describe(),
+                before: current.describe(),
+                after: Serving {
+                    what: loaded.snapshot.describe(),
+                    until: loaded.snapshot.not_after(),
+                },
                 warnings: loaded.warnings,
             };
             let store = Arc::clone(&store);
@@ -140,7 +153,8 @@ impl Subject {
             key_path: key_path.to_owned(),
             files: files.into(),
             load: Arc::new(load),
-            served: None,
+            served: Some(before),
+            first,
             judge_again,
             pending: None,
             reading: None,
@@ -150,6 +164,11 @@ impl Subject {
     /// The config key of the block.
     pub(super) fn key_path(&self) -> &str {
         &self.key_path
+    }
+
+    /// What is in force at start-up.
+    pub(super) fn first(&self) -> &Serving {
+        &self.first
     }
 
     /// Every file of the block.
@@ -273,16 +292,6 @@ impl Subject {
             reason: "reload_failed",
         };
         Refused { problems: vec![problem], since: SystemTime::now() }
-    }
-
-    /// Takes what is on disk now for what is in force.
-    pub(super) async fn begin(&mut self, pace: &Pace) {
-        let files = Arc::clone(&self.files);
-        let reading = tokio::task::spawn_blocking(move || Fingerprint::of(&files));
-        // If this is late or fails, the first look loads the files anew, which is harmless.
-        if let Ok(Ok(found)) = tokio::time::timeout(pace.deadline, reading).await {
-            self.served = Some(found);
-        }
     }
 }
 

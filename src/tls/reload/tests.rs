@@ -33,6 +33,9 @@ impl Snapshot for Pair {
     fn judge_again(&self) -> Option<SystemTime> {
         self.judge_again
     }
+    fn not_after(&self) -> Option<SystemTime> {
+        None
+    }
 }
 
 fn load(cert: &Path, key: &Path) -> Result<Loaded<Pair>, CredentialsError> {
@@ -84,12 +87,13 @@ async fn scene(write: impl FnOnce(&Path), pace: Pace, events: bool) -> Scene {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path());
     let (cert, key) = (dir.path().join("live/tls.crt"), dir.path().join("live/tls.key"));
+    let files = vec![cert.clone(), key.clone()];
+    let before = Fingerprint::of(&files);
     let (store, watch) = Store::new(load(&cert, &key).unwrap().snapshot);
     let paths = (cert.clone(), key.clone());
-    let subject =
-        Subject::new("tls", vec![cert.clone(), key.clone()], Arc::new(store), move || {
-            load(&paths.0, &paths.1)
-        });
+    let subject = Subject::new("tls", (files, before), Arc::new(store), move |_before| {
+        load(&paths.0, &paths.1)
+    });
     let metrics = Metrics::default();
     let mut reloader = Reloader::new(vec![subject], pace, metrics.clone());
     if !events {

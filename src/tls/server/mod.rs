@@ -1,6 +1,7 @@
 //! The listener's side: one `tls` block of a receiver, loaded.
 
 mod admit;
+mod reload;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::tls::verifier::{ClientVerifier, Verdict};
 use crate::tls::{own, profile};
 
 pub(crate) use admit::{Admitted, chain};
+pub(crate) use reload::files;
 
 /// Everything that one listener's handshakes decide with. Immutable; a connection reads it once.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub(crate) struct ServerSnapshot {
     pub(super) verifier: Option<Arc<ClientVerifier>>,
     /// For messages.
     pub(crate) about: About,
+    /// Unix times at which a validity ends or starts; the first is the end of our own leaf's.
+    pub(super) boundaries: Vec<i64>,
 }
 
 impl ServerSnapshot {
@@ -115,6 +119,8 @@ fn load_after(
         own_summary: own.leaf.summary(),
         ..About::default()
     };
+    let mut boundaries = vec![own.leaf.not_after];
+    boundaries.extend(anchors.iter().flat_map(Anchors::boundaries));
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(profile::versions(&tls.common))
         .map_err(|error| problem(cert, 0, "tls_profile", error.to_string(), ""))?;
@@ -142,6 +148,7 @@ fn load_after(
             config: Arc::new(config),
             verifier,
             about,
+            boundaries,
         },
         warnings,
     })

@@ -13,6 +13,7 @@ use super::eventually::DEADLINE;
 pub struct RunningGateway {
     grpc: Option<SocketAddr>,
     http: Option<SocketAddr>,
+    health: Option<SocketAddr>,
     metrics: Box<dyn Fn() -> String + Send + Sync>,
     requests: mpsc::Sender<Request>,
     running: JoinHandle<Result<Ended, RunError>>,
@@ -26,9 +27,10 @@ impl RunningGateway {
         let metrics = Box::new(gateway.metrics());
         let grpc = gateway.address("receivers.otlp.protocols.grpc");
         let http = gateway.address("receivers.otlp.protocols.http");
+        let health = gateway.address("extensions.health_check");
         let (requests, inbox) = mpsc::channel(4);
         let running = tokio::spawn(gateway.run(inbox));
-        Self { grpc, http, metrics, requests, running }
+        Self { grpc, http, health, metrics, requests, running }
     }
 
     /// Where `protocols.grpc` listens.
@@ -41,6 +43,11 @@ impl RunningGateway {
         self.http.expect("no http listener in this configuration")
     }
 
+    /// Where the health check listens.
+    pub fn health(&self) -> SocketAddr {
+        self.health.expect("no health check in this configuration")
+    }
+
     /// The value of a metric, by its name and labels as Prometheus writes them; 0 if there is none.
     pub fn metric(&self, name: &str) -> f64 {
         let text = (self.metrics)();
@@ -51,6 +58,11 @@ impl RunningGateway {
     /// Asks it to drain, or a second time to end.
     pub async fn ask_to_end(&self) {
         self.requests.send(Request::Drain).await.unwrap();
+    }
+
+    /// Asks it to look at every certificate.
+    pub async fn ask_to_reload(&self) {
+        self.requests.send(Request::Reload).await.unwrap();
     }
 
     /// Waits until it has ended.

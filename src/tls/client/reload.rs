@@ -1,0 +1,40 @@
+//! An exporter's `tls` block as the reloader sees it.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use crate::config::sections::ClientTls;
+use crate::tls::client::ClientSnapshot;
+use crate::tls::reload::Snapshot;
+use crate::tls::{material, time};
+
+impl Snapshot for ClientSnapshot {
+    fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn describe(&self) -> String {
+        let own = match &self.own {
+            Some(own) => own.leaf.summary(),
+            None => "no certificate of our own".to_owned(),
+        };
+        format!("{own}; upstreams of {}", self.upstream_cas)
+    }
+
+    fn judge_again(&self) -> Option<SystemTime> {
+        let lists = self.revocations.as_ref();
+        let lists = lists.and_then(|lists| lists.next_boundary(time::now()));
+        time::next(self.boundaries.iter().copied().chain(lists))
+    }
+
+    fn not_after(&self) -> Option<SystemTime> {
+        self.own.as_ref().map(|own| time::system(own.leaf.not_after))
+    }
+}
+
+/// Every file that the block names.
+pub(crate) fn files(tls: &ClientTls) -> Vec<PathBuf> {
+    let common = &tls.common;
+    let one = [&common.cert, &common.key, &common.ca];
+    material::files(one.into_iter().flatten().chain(&tls.crl))
+}
