@@ -10,6 +10,7 @@ mod stream;
 
 use std::sync::Arc;
 
+use rustls_pki_types::UnixTime;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
@@ -132,6 +133,9 @@ impl Acceptor {
         };
         stream.get_mut().0.forget();
         let connection = stream.get_ref().1;
+        if let Some(fault) = snapshot.refuses_resumed(connection, UnixTime::now()) {
+            return Err((None, explain(&[], None).distrusted(&fault)));
+        }
         let alpn = Alpn::from_negotiated(connection.alpn_protocol());
         let identity = connection
             .peer_certificates()

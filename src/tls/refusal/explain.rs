@@ -49,6 +49,11 @@ impl Handshake<'_> {
         }
     }
 
+    /// For a certificate that is judged outside of a handshake.
+    pub(crate) fn distrusted(&self, fault: &Fault) -> Refusal {
+        self.certificate(fault)
+    }
+
     /// For a handshake that did not end in time.
     pub(crate) fn timed_out(&self, seconds: f64) -> Refusal {
         self.probe(

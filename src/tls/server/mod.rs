@@ -2,13 +2,14 @@
 
 mod admit;
 mod reload;
+mod sessions;
 
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::SingleCertAndKey;
+use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::config::sections::ServerTls;
@@ -17,7 +18,8 @@ use crate::tls::anchors::{self, Anchors};
 use crate::tls::error::{CredentialsError, Loaded, next_generation, problem};
 use crate::tls::inspect::Purpose;
 use crate::tls::revocation::{self, Revocations};
-use crate::tls::verifier::{ClientVerifier, Verdict};
+use crate::tls::server::sessions::Sessions;
+use crate::tls::verifier::{ClientVerifier, Fault, Verdict};
 use crate::tls::{own, profile};
 
 pub(crate) use admit::{Admitted, chain};
@@ -44,6 +46,25 @@ impl ServerSnapshot {
     pub(crate) fn verdict(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Verdict {
         // Without client certificates nothing was proved that could be lost.
         self.verifier.as_ref().map_or(Verdict::Trusted, |verifier| verifier.verdict(chain, now))
+    }
+
+    /// Why the client of a resumed session would not be let in any more; `None` if it would, or if
+    /// it proved itself in a full handshake.
+    pub(crate) fn refuses_resumed(
+        &self,
+        connection: &ServerConnection,
+        now: UnixTime,
+    ) -> Option<Fault> {
+        if !self.demands_certificates || connection.handshake_kind() != Some(HandshakeKind::Resumed)
+        {
+            return None;
+        }
+        match self.verdict(connection.peer_certificates().unwrap_or_default(), now) {
+            Verdict::Trusted => None,
+            Verdict::Revoked(fault) | Verdict::Expired(fault) | Verdict::Untrusted(fault) => {
+                Some(fault)
+            }
+        }
     }
 
     /// The clients' revocation lists in force.
@@ -135,10 +156,7 @@ fn load_after(
     };
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(own.certified)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    // A resumed session never sees the verifier: whoever was let in once would stay in, past the
-    // end of the certificate and of the trust in its CA.
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
+    resumption(&mut config, tls.session_resumption.unwrap_or(verifier.is_none()));
     // Early data can be replayed.
     config.max_early_data_size = 0;
     Ok(Loaded {
@@ -152,6 +170,18 @@ fn load_after(
         },
         warnings,
     })
+}
+
+/// A resumed session never sees the verifier: whoever was let in once would stay in, past the end
+/// of the certificate and of the trust in its CA. So each snapshot begins without sessions, and
+/// [`ServerSnapshot::refuses_resumed`] judges again whoever resumes one of them.
+fn resumption(config: &mut ServerConfig, enabled: bool) {
+    if enabled {
+        config.session_storage = Arc::new(Sessions::default());
+    } else {
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
 }
 
 /// `None` when nobody is asked for a certificate.

@@ -1,1 +1,174 @@
+//! Resumption: who is let in without a full handshake. Threats 7 to 10, 35 and 54.
 
+use std::time::Duration;
+
+use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevokedCertParams, SerialNumber};
+use rustls::{ClientConfig, ClientConnection, Error};
+use rustls_pki_types::ServerName;
+use time::OffsetDateTime;
+
+use super::*;
+use crate::tls::testing::{TestPki, pem_file, raw_client, server_tls};
+
+/// Both sides of a finished handshake; the client has read its tickets.
+fn shake(
+    snapshot: &ServerSnapshot,
+    client: &Arc<ClientConfig>,
+) -> Result<(ClientConnection, ServerConnection), Error> {
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut client = ClientConnection::new(Arc::clone(client), name).unwrap();
+    let mut server = ServerConnection::new(Arc::clone(&snapshot.config)).unwrap();
+    while client.wants_write() || server.wants_write() {
+        let mut bytes = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut bytes).unwrap();
+        }
+        let mut unread = bytes.as_slice();
+        while !unread.is_empty() {
+            server.read_tls(&mut unread).unwrap();
+            server.process_new_packets()?;
+        }
+        let mut bytes = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut bytes).unwrap();
+        }
+        let mut unread = bytes.as_slice();
+        while !unread.is_empty() {
+            client.read_tls(&mut unread).unwrap();
+            client.process_new_packets()?;
+        }
+    }
+    Ok((client, server))
+}
+
+fn client(pki: &TestPki, tls13: bool) -> Arc<ClientConfig> {
+    Arc::new(raw_client(&pki.path("client.crt"), &pki.path("client.key"), tls13))
+}
+
+fn load(tls: &ServerTls) -> ServerSnapshot {
+    super::load(tls).unwrap().snapshot
+}
+
+fn enabled(pki: &TestPki) -> ServerTls {
+    ServerTls { session_resumption: Some(true), ..server_tls(pki) }
+}
+
+fn is_resumed(snapshot: &ServerSnapshot, client: &Arc<ClientConfig>) -> bool {
+    let (_client, server) = shake(snapshot, client).unwrap();
+    server.handshake_kind() == Some(HandshakeKind::Resumed)
+}
+
+/// A list of the first CA; the client is on it or not.
+fn publish(pki: &TestPki, number: u64, client_revoked: bool) {
+    let now = OffsetDateTime::now_utc();
+    let leaf = x509_parser::parse_x509_certificate(pki.client.certificate.der()).unwrap().1;
+    let entry = RevokedCertParams {
+        serial_number: SerialNumber::from_slice(leaf.raw_serial()),
+        revocation_time: now,
+        reason_code: None,
+        invalidity_date: None,
+    };
+    let list = CertificateRevocationListParams {
+        this_update: now,
+        next_update: now + Duration::from_secs(86400),
+        crl_number: SerialNumber::from(number),
+        issuing_distribution_point: None,
+        revoked_certs: client_revoked.then_some(entry).into_iter().collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    pki.write("ca.crl", list.signed_by(&pki.ca.issuer).unwrap().pem().unwrap());
+}
+
+#[test]
+fn sessions_are_resumed_only_where_that_is_asked_for_or_nobody_proves_anything() {
+    let pki = TestPki::new();
+    let plain = ServerTls { client_ca: None, ..server_tls(&pki) };
+    let off = ServerTls { session_resumption: Some(false), ..plain.clone() };
+    for tls13 in [false, true] {
+        for (tls, resumed) in [
+            (server_tls(&pki), false),
+            (enabled(&pki), true),
+            (plain.clone(), true),
+            (off.clone(), false),
+        ] {
+            let (snapshot, client) = (load(&tls), client(&pki, tls13));
+            assert!(!is_resumed(&snapshot, &client));
+            assert_eq!(is_resumed(&snapshot, &client), resumed, "1.3: {tls13}");
+        }
+    }
+}
+
+/// Threat 7: a client resumes after its CA was removed. Before the removal it can.
+#[test]
+fn no_session_outlives_the_removal_of_its_ca() {
+    for tls13 in [false, true] {
+        let pki = TestPki::new();
+        let tls = enabled(&pki);
+        let (snapshot, client) = (load(&tls), client(&pki, tls13));
+        shake(&snapshot, &client).unwrap();
+        assert!(is_resumed(&snapshot, &client));
+        pki.write("ca.crt", pki.other_ca.pem());
+        let after = reload(&tls, &snapshot).unwrap().snapshot;
+        let error = shake(&after, &client).map(|_both| ()).unwrap_err();
+        assert!(matches!(error, Error::InvalidCertificate(_)), "1.3: {tls13}: {error:?}");
+    }
+}
+
+/// Threat 8: a client resumes after it was revoked.
+#[test]
+fn no_session_outlives_a_revocation() {
+    for tls13 in [false, true] {
+        let pki = TestPki::new();
+        publish(&pki, 1, false);
+        let tls = ServerTls {
+            client_crl: vec![pem_file("tls.client_crl_file", pki.path("ca.crl"))],
+            ..enabled(&pki)
+        };
+        let (snapshot, client) = (load(&tls), client(&pki, tls13));
+        shake(&snapshot, &client).unwrap();
+        assert!(is_resumed(&snapshot, &client));
+        publish(&pki, 2, true);
+        let after = reload(&tls, &snapshot).unwrap().snapshot;
+        let error = shake(&after, &client).map(|_both| ()).unwrap_err();
+        assert!(matches!(error, Error::InvalidCertificate(_)), "1.3: {tls13}: {error:?}");
+    }
+}
+
+/// Threat 9: a client resumes after its certificate expired, with no file changed.
+#[test]
+fn whoever_resumes_is_judged_again_as_of_now() {
+    let pki = TestPki::new();
+    for tls13 in [false, true] {
+        let (snapshot, client) = (load(&enabled(&pki)), client(&pki, tls13));
+        let (_client, first) = shake(&snapshot, &client).unwrap();
+        let (_client, resumed) = shake(&snapshot, &client).unwrap();
+        assert_eq!(resumed.handshake_kind(), Some(HandshakeKind::Resumed));
+        assert!(snapshot.refuses_resumed(&resumed, UnixTime::now()).is_none());
+        let never = UnixTime::since_unix_epoch(Duration::from_secs(1 << 38));
+        let fault = snapshot.refuses_resumed(&resumed, never);
+        assert!(fault.is_some(), "1.3: {tls13}");
+        assert!(snapshot.refuses_resumed(&first, never).is_none(), "it was verified just now");
+    }
+}
+
+/// Threat 10: a session of one listener is offered to another one.
+#[test]
+fn no_session_is_resumed_at_another_listener() {
+    let pki = TestPki::new();
+    for tls13 in [false, true] {
+        let (one, other, client) =
+            (load(&enabled(&pki)), load(&enabled(&pki)), client(&pki, tls13));
+        shake(&one, &client).unwrap();
+        assert!(!is_resumed(&other, &client));
+    }
+}
+
+/// Threats 35 and 54: nothing can be replayed, and no ticket holds a session.
+#[test]
+fn there_is_no_early_data_and_no_stateless_ticket() {
+    let pki = TestPki::new();
+    let config = load(&enabled(&pki)).config;
+    assert_eq!(config.max_early_data_size, 0);
+    assert!(!config.send_half_rtt_data);
+    assert!(!config.ticketer.enabled());
+}
