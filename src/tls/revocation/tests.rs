@@ -1,7 +1,9 @@
 //! Lists as CAs make them, with `rcgen` and with the `openssl` command line.
 
-use std::process::Command;
-use std::time::{Duration, Instant};
+mod large;
+mod openssl;
+
+use std::time::Duration;
 
 use rcgen::{
     CertificateRevocationList, CertificateRevocationListParams, CrlDistributionPoint,
@@ -360,112 +362,5 @@ fn damaged_lists_are_refused_and_never_panic() {
             damaged[at] ^= 1 << bit;
             let _either = List::parse(&damaged);
         }
-    }
-}
-
-const OPENSSL_CA: &str = "[ca]\ndefault_ca=x\n[x]\ndatabase=index.txt\nserial=serial\n\
-    new_certs_dir=.\ndefault_md=sha256\npolicy=p\ndefault_days=30\ndefault_crl_days=7\n\
-    [p]\ncommonName=supplied\n";
-
-/// Scenario: `openssl ca -gencrl` without `crlnumber`, which makes a list of version 1 without a
-/// number, and one with a number.
-#[test]
-fn lists_of_the_openssl_command_line_are_taken() {
-    let pki = TestPki::new();
-    let openssl = |words: &str| {
-        let output = Command::new("openssl")
-            .args(words.split_whitespace())
-            .current_dir(pki.dir())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-    openssl(&format!("req -x509 {new_key} -keyout o.key -out o.crt -subj /CN=openssl-ca -days 9"));
-    pki.write("o.cnf", OPENSSL_CA);
-    pki.write("index.txt", "");
-    pki.write("serial", "0A\n");
-    for name in ["good", "bad"] {
-        openssl(&format!("req {new_key} -keyout {name}.key -out {name}.csr -subj /CN={name}"));
-        openssl(&format!(
-            "ca -config o.cnf -batch -notext -cert o.crt -keyfile o.key -in {name}.csr -out \
-             {name}.crt"
-        ));
-        openssl(&format!("x509 -in {name}.crt -outform DER -out {name}.der"));
-    }
-    let sign = "ca -config o.cnf -cert o.crt -keyfile o.key";
-    openssl(&format!("{sign} -revoke bad.crt -crl_reason keyCompromise"));
-    let tls = ServerTls {
-        client_ca: Some(pem_file("tls.client_ca_file", pki.path("o.crt"))),
-        ..revoking(&pki, &["o.crl"])
-    };
-    let der = |name: &str| {
-        #[expect(clippy::disallowed_methods, reason = "a file of this test")]
-        std::fs::read(pki.path(name)).unwrap()
-    };
-    for numbered in [false, true] {
-        if numbered {
-            pki.write("o.cnf", format!("{OPENSSL_CA}[x]\ncrlnumber=number\n"));
-            pki.write("number", "0F\n");
-        }
-        openssl(&format!("{sign} -gencrl -out o.crl"));
-        let snapshot = load(&tls);
-        let edition = snapshot.revocations().unwrap().lists().remove(0).edition;
-        assert_eq!(edition.starts_with("number 0xf of "), numbered, "{edition}");
-        // The recipe makes X.509 v1 leaves, which path validation never sees.
-        assert!(matches!(verdict(&snapshot, &[&der("good.der")]), Verdict::Trusted));
-        let bad = verdict(&snapshot, &[&der("bad.der")]);
-        assert!(matches!(bad, Verdict::Revoked(_)), "{bad:?}");
-    }
-}
-
-/// Reports what a list of 100,000 entries costs; `cargo test --release -- --nocapture` tells more
-/// than a debug build.
-#[test]
-fn a_hundred_thousand_entries_are_looked_up() {
-    let pki = TestPki::new();
-    let now = OffsetDateTime::now_utc();
-    let entry = |serial: SerialNumber| RevokedCertParams {
-        serial_number: serial,
-        revocation_time: now,
-        reason_code: None,
-        invalidity_date: None,
-    };
-    // Spread over 16 bytes, as a CA's random serials are.
-    let spread = |n: u128| n.wrapping_mul(0x2545_f491_4f6c_dd1d_8a5c_d789_635d_2dff) >> 1;
-    let serials = (1..100_000).map(|n| SerialNumber::from_slice(&spread(n).to_be_bytes()));
-    let mut revoked_certs: Vec<_> = serials.map(entry).collect();
-    revoked_certs.push(entry(serial(pki.client.certificate.der())));
-    let list = CertificateRevocationListParams {
-        this_update: now,
-        next_update: now + time::Duration::days(7),
-        crl_number: SerialNumber::from(1),
-        issuing_distribution_point: None,
-        revoked_certs,
-        key_identifier_method: KeyIdMethod::Sha256,
-    }
-    .signed_by(&pki.ca.issuer)
-    .unwrap();
-    pki.write("ca.crl", list.pem().unwrap());
-    pki.write("ca.der", list.der());
-    let neighbour = pki.ca.issue(client_params("neighbour"));
-    for file in ["ca.der", "ca.crl"] {
-        let began = Instant::now();
-        let snapshot = load(&revoking(&pki, &[file]));
-        let loaded = began.elapsed();
-        assert_eq!(snapshot.revocations().unwrap().lists()[0].entries, 100_000);
-        assert!(!is_trusted(&snapshot, &pki.client));
-        let began = Instant::now();
-        for _ in 0..100 {
-            assert!(is_trusted(&snapshot, &neighbour));
-        }
-        let with = began.elapsed() / 100;
-        let without = load(&server_tls(&pki));
-        let began = Instant::now();
-        for _ in 0..100 {
-            assert!(is_trusted(&without, &neighbour));
-        }
-        let plain = began.elapsed() / 100;
-        println!("{file}: loaded in {loaded:?}; a chain in {with:?}, without a list {plain:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! Why a certificate was refused, in words, and what its owner can do.
 //!
-//! Over 400 lines because it is a list of messages, and a list is read in one piece.
+//! As long as it is because it is a list of messages, and a list is read in one piece.
 
 use rustls::CertificateError;
 use rustls_pki_types::{CertificateDer, ServerName};
