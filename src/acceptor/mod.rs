@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::acceptor::report::Report;
 use crate::config::sections::ServerLimits;
 use crate::identity::Identity;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, OpenGuard};
 use crate::tls::inspect;
 use crate::tls::store::Watch;
 use crate::tls::{Alpn, Handshake, Plaintext, Recorded, Refusal, ServerSnapshot, noted, seen};
@@ -49,6 +49,8 @@ pub(crate) struct Accepted {
     pub(crate) identity: Option<Arc<Identity>>,
     /// [`ServerSnapshot::generation`] of the handshake; 0 on plaintext.
     pub(crate) generation: u64,
+    /// Counts it among the connections of its CA until it is dropped.
+    pub(crate) _of_ca: Option<OpenGuard>,
 }
 
 impl Acceptor {
@@ -81,6 +83,7 @@ impl Acceptor {
                 alpn: Alpn::None,
                 identity: None,
                 generation: 0,
+                _of_ca: None,
             });
         };
         let deadline = Instant::now() + self.0.limits.handshake_timeout;
@@ -145,11 +148,15 @@ impl Acceptor {
         if let (Some(identity), Some(chain)) = (&identity, connection.peer_certificates()) {
             seen::record(identity, chain.iter().map(AsRef::as_ref));
         }
+        let of_ca = connection
+            .peer_certificates()
+            .map(|chain| self.0.metrics.connection_of(&snapshot.ca_of(chain)));
         Ok(Accepted {
             io: Transport::Tls(Box::new(stream)),
             alpn,
             identity,
             generation: snapshot.generation,
+            _of_ca: of_ca,
         })
     }
 }

@@ -14,7 +14,8 @@ use crate::tls::{Connector, client, server};
 async fn a_client_of_the_ca_is_let_in_with_its_identity() {
     let pki = TestPki::new();
     let (_store, snapshots) = Store::new(server::load(&server_tls(&pki)).unwrap().snapshot);
-    let acceptor = Acceptor::new(Some(snapshots), &ServerLimits::default(), Metrics::default());
+    let metrics = Metrics::default();
+    let acceptor = Acceptor::new(Some(snapshots), &ServerLimits::default(), metrics.clone());
     let (_store, snapshots) =
         Store::new(client::load(&client_tls(&pki), &[b"h2"]).unwrap().snapshot);
     let connector = Connector::new(snapshots, "localhost".to_owned());
@@ -34,4 +35,9 @@ async fn a_client_of_the_ca_is_let_in_with_its_identity() {
     let mut bytes = [0; 5];
     accepted.io.read_exact(&mut bytes).await.unwrap();
     assert_eq!(&bytes, b"hello");
+    let of_ca =
+        |count| format!("portcullis_tls_connections_by_issuer{{ca=\"CN=Test CA\"}} {count}\n");
+    assert!(metrics.render().contains(&of_ca(1)), "{}", metrics.render());
+    drop(accepted._of_ca);
+    assert!(metrics.render().contains(&of_ca(0)));
 }

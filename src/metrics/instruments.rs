@@ -12,6 +12,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::config::types::ComponentId;
+use crate::metrics::certificates::Certificates;
 use crate::metrics::process::{self, ProcessCollector};
 use crate::metrics::{PerSignal, render};
 use crate::signal::Signal;
@@ -39,6 +40,7 @@ pub(super) struct Instruments {
     pub(super) reload_failing: Family<Block, Gauge>,
     pub(super) reload_succeeded: Family<Block, Gauge>,
     pub(super) watching: Gauge,
+    pub(super) certificates: Certificates,
 }
 
 impl Instruments {
@@ -62,6 +64,7 @@ impl Instruments {
             reload_failing: Family::default(),
             reload_succeeded: Family::default(),
             watching: Gauge::default(),
+            certificates: Certificates::default(),
         };
         instruments.register_collector_names(resource);
         instruments.register_own_names();
@@ -92,6 +95,7 @@ impl Instruments {
 
     fn register_own_names(&mut self) {
         let registry = &mut self.own;
+        self.certificates.register(registry);
         registry.register(
             "portcullis_tls_handshakes",
             "TLS handshakes of senders by result and reason",

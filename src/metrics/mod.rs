@@ -3,6 +3,7 @@
 //! Guarantees that label sets are bounded: their values come from the configuration or from code,
 //! never from a peer. Counting takes no lock on the data path: handles are made once and kept.
 
+mod certificates;
 mod instruments;
 mod process;
 mod render;
@@ -20,6 +21,8 @@ use crate::metrics::instruments::{
     request_labels,
 };
 use crate::signal::Signal;
+
+pub(crate) use certificates::End;
 
 /// Every instrument of one gateway; clones share them.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::types::ComponentId;
-use crate::metrics::Metrics;
+use crate::metrics::{End, Metrics};
 use crate::signal::Signal;
 
 fn id(kind: &str, name: Option<&str>) -> ComponentId {
@@ -74,6 +74,36 @@ fn our_own_counters_keep_the_total_suffix() {
     assert_eq!(value(&text, "portcullis_log_records_dropped_total"), Some("1"));
     drop(open);
     assert_eq!(value(&metrics.render(), connections), Some("0"));
+}
+
+#[test]
+fn a_block_shows_the_ends_of_its_generation_in_force_and_no_others() {
+    let metrics = Metrics::default();
+    let end = |name: &str, not_after| End {
+        role: "ca",
+        name: name.to_owned(),
+        fingerprint: "12345678".to_owned(),
+        not_after,
+    };
+    metrics.certificates("a.tls", 1, &[end("CN=old", 5), end("CN=kept", 6)]);
+    metrics.certificates("b.tls", 2, &[end("CN=old", 7)]);
+    metrics.certificates("a.tls", 3, &[end("CN=kept", 6)]);
+    let text = metrics.render();
+    let series = |block: &str, name: &str| {
+        format!(
+            "portcullis_tls_not_after_timestamp_seconds{{block=\"{block}\",role=\"ca\",\
+             name=\"{name}\",fingerprint=\"12345678\"}}"
+        )
+    };
+    assert_eq!(value(&text, &series("a.tls", "CN=kept")), Some("6"));
+    assert_eq!(value(&text, &series("a.tls", "CN=old")), None);
+    assert_eq!(value(&text, &series("b.tls", "CN=old")), Some("7"));
+    let open = metrics.connection_of("CN=kept");
+    let by_issuer = "portcullis_tls_connections_by_issuer{ca=\"CN=kept\"}";
+    assert_eq!(value(&metrics.render(), by_issuer), Some("1"));
+    drop(open);
+    assert_eq!(value(&metrics.render(), by_issuer), Some("0"));
+    assert_eq!(value(&text, "portcullis_tls_generation{block=\"a.tls\"}"), Some("3"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod anchors;
 pub(crate) mod client;
 mod error;
 pub(crate) mod examine;
+mod expiry;
 mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzed;

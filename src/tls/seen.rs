@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::identity::Identity;
+use crate::metrics::End;
+use crate::tls::inspect;
 use crate::tls::time;
 
 /// A client certificate that proved itself in a handshake.
@@ -38,6 +40,24 @@ pub(crate) fn clients() -> Vec<Client> {
         clients
     })
 }
+
+/// When the certificates of those noted end: the first of them.
+pub(crate) fn ends() -> Vec<End> {
+    SEEN.with(|seen| {
+        let mut clients: Vec<_> = seen.clients.values().map(|client| &client.identity).collect();
+        clients.sort_by(|a, b| (a.not_after, &a.sha256).cmp(&(b.not_after, &b.sha256)));
+        let end = |identity: &Identity| End {
+            role: "client",
+            name: inspect::named(&identity.subject),
+            fingerprint: identity.sha256.chars().take(8).collect(),
+            not_after: time::seconds(identity.not_after),
+        };
+        clients.into_iter().take(MAX_ENDS).map(end).collect()
+    })
+}
+
+/// Metrics show so many clients.
+const MAX_ENDS: usize = 100;
 
 /// Across listeners and reloads.
 static SEEN: Shared = Shared(Mutex::new(None));
@@ -90,7 +110,6 @@ const MAX_CHAIN_BYTES: usize = 16 << 10;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tls::inspect;
     use crate::tls::testing::TestPki;
 
     #[test]

@@ -21,6 +21,12 @@ pub(crate) fn next(boundaries: impl Iterator<Item = i64>) -> Option<SystemTime> 
     Some(system(next.saturating_add(1)))
 }
 
+/// Unix time of an instant.
+pub(crate) fn seconds(at: SystemTime) -> i64 {
+    at.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
 /// `3 days ago`, `in 2 hours`.
 pub(crate) fn ago(at: i64, now: i64) -> String {
     let distance = at.abs_diff(now);

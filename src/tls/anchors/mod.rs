@@ -12,7 +12,9 @@ use rustls_pki_types::CertificateDer;
 
 use crate::config::Problem;
 use crate::config::types::Pem;
+use crate::metrics::End;
 use crate::tls::error::problem;
+use crate::tls::expiry;
 use crate::tls::inspect::{self, CertificateFacts, Purpose, named};
 use crate::tls::material;
 use crate::tls::pem::{Block, Label};
@@ -182,6 +184,12 @@ impl Anchors {
         let members = self.members.iter().map(|facts| facts.not_after);
         let pins = self.pins.iter().map(|(_der, facts)| facts.not_after);
         members.chain(pins).chain(self.left_out.iter().map(|out| out.facts.not_before))
+    }
+
+    /// When each certificate that the bundle names ends, those that were left out too.
+    pub(super) fn ends(&self) -> Vec<End> {
+        let left_out = self.left_out.iter().map(|left| &left.facts);
+        self.members.iter().chain(left_out).map(|ca| expiry::certificate("ca", ca)).collect()
     }
 
     /// The trusted names, for a message: `3 CAs: CN=a, CN=b, CN=c`.

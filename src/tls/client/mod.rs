@@ -14,12 +14,13 @@ use rustls::client::Resumption;
 
 use crate::config::sections::ClientTls;
 use crate::config::{Problem, Span};
+use crate::metrics::End;
 use crate::tls::anchors::{self, Anchors};
 use crate::tls::error::{CredentialsError, Loaded, next_generation};
 use crate::tls::inspect::Purpose;
 use crate::tls::revocation::{self, Revocations};
 use crate::tls::verifier::{NoVerifier, ServerVerifier};
-use crate::tls::{own, profile};
+use crate::tls::{expiry, own, profile};
 
 pub(crate) use connector::{Connected, Connector};
 pub(crate) use explain::{UpstreamTlsError, tls_error, words as alert_words};
@@ -42,6 +43,8 @@ pub(crate) struct ClientSnapshot {
     pub(super) upstream_cas: String,
     /// Unix times at which a validity ends or starts.
     pub(super) boundaries: Vec<i64>,
+    /// When each certificate and list ends.
+    pub(super) ends: Vec<End>,
     /// Whether the upstream must agree on HTTP/2.
     pub(super) needs_h2: bool,
 }
@@ -95,6 +98,8 @@ fn load_after(
     let (Ok(anchors), Ok(own), Ok(name)) = (anchors, own, name) else {
         return Err(CredentialsError { problems });
     };
+    let mut ends: Vec<_> = own.iter().map(|own| expiry::certificate("own", &own.leaf)).collect();
+    ends.extend(anchors.iter().flat_map(Anchors::ends));
     let mut boundaries: Vec<_> = own.iter().map(|own| own.leaf.not_after).collect();
     boundaries.extend(anchors.iter().flat_map(Anchors::boundaries));
     let upstream_cas =
@@ -137,6 +142,7 @@ fn load_after(
             revocations,
             upstream_cas,
             boundaries,
+            ends,
             needs_h2: alpn == [b"h2".as_slice()],
         },
         warnings,

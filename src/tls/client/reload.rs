@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::config::sections::ClientTls;
+use crate::metrics::End;
 use crate::tls::client::ClientSnapshot;
 use crate::tls::reload::Snapshot;
 use crate::tls::{material, time};
@@ -11,6 +12,10 @@ use crate::tls::{material, time};
 impl Snapshot for ClientSnapshot {
     fn generation(&self) -> u64 {
         self.generation
+    }
+
+    fn ends(&self) -> &[End] {
+        &self.ends
     }
 
     fn describe(&self) -> String {

@@ -22,8 +22,10 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::metrics::Metrics;
+use crate::tls::expiry::Alarm;
 use crate::tls::reload::subject::Event;
 use crate::tls::reload::watcher::Watcher;
+use crate::tls::{seen, time};
 
 pub(crate) use files::Fingerprint;
 pub(crate) use status::{BlockStatus, ReloadStatus};
@@ -36,6 +38,7 @@ pub(crate) struct Reloader {
     status: ReloadStatus,
     metrics: Metrics,
     force: Arc<Notify>,
+    alarm: Alarm,
     watch_folders: bool,
 }
 
@@ -48,7 +51,15 @@ impl Reloader {
             let serving = subject.first().clone();
             status.update(subject.key_path(), |block| block.serving = serving);
         }
-        Self { subjects, pace, status, metrics, force, watch_folders: true }
+        Self {
+            subjects,
+            pace,
+            status,
+            metrics,
+            force,
+            alarm: Alarm::default(),
+            watch_folders: true,
+        }
     }
 
     /// The same without file events: changes are found by the poll alone.
@@ -112,7 +123,11 @@ impl Reloader {
         for subject in &mut self.subjects {
             let event = subject.look(&self.pace).await;
             tell(subject.key_path(), event, &self.status, &self.metrics);
+            let (generation, ends) = subject.ends();
+            self.metrics.certificates(subject.key_path(), generation, &ends);
+            self.alarm.judge(subject.key_path(), &ends, time::now());
         }
+        self.metrics.ends("clients", &seen::ends());
     }
 
     fn watch(&self, watcher: &mut Watcher) -> bool {

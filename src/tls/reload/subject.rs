@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::metrics::End;
 use crate::tls::error::{CredentialsError, Loaded};
 use crate::tls::reload::files::Fingerprint;
 use crate::tls::reload::status::{Refused, Report, Serving};
@@ -24,6 +25,11 @@ pub(crate) trait Snapshot: fmt::Debug + Send + Sync + 'static {
 
     /// What is served with it, in one line: subject, serial, end of validity, fingerprint.
     fn describe(&self) -> String;
+
+    /// When each certificate and list of it ends.
+    fn ends(&self) -> &[End] {
+        &[]
+    }
 
     /// When the same files must be judged anew: the next start or end of a validity among them.
     fn judge_again(&self) -> Option<SystemTime>;
@@ -38,6 +44,8 @@ pub(crate) struct Subject {
     key_path: String,
     files: Arc<[PathBuf]>,
     load: Arc<Load>,
+    /// Number and ends of what is in force.
+    ends: Box<dyn Fn() -> (u64, Vec<End>) + Send + Sync>,
     /// What is in force.
     served: Option<Fingerprint>,
     /// The same in words, at start-up.
@@ -132,6 +140,11 @@ impl Subject {
         let current = store.watch().current();
         let judge_again = current.judge_again();
         let first = Serving { what: current.describe(), until: current.not_after() };
+        let watch = store.watch();
+        let ends = Box::new(move || {
+            let current = watch.current();
+            (current.generation(), current.ends().to_vec())
+        });
         let load = move || {
             let current = store.watch().current();
             let loaded = load(&current)?;
@@ -153,6 +166,7 @@ impl Subject {
             key_path: key_path.to_owned(),
             files: files.into(),
             load: Arc::new(load),
+            ends,
             served: Some(before),
             first,
             judge_again,
@@ -169,6 +183,11 @@ impl Subject {
     /// What is in force at start-up.
     pub(super) fn first(&self) -> &Serving {
         &self.first
+    }
+
+    /// Number and ends of what is in force.
+    pub(super) fn ends(&self) -> (u64, Vec<End>) {
+        (self.ends)()
     }
 
     /// Every file of the block.

@@ -14,13 +14,14 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::config::sections::ServerTls;
 use crate::config::{Problem, Span};
+use crate::metrics::End;
 use crate::tls::anchors::{self, Anchors};
 use crate::tls::error::{CredentialsError, Loaded, next_generation, problem};
 use crate::tls::inspect::Purpose;
 use crate::tls::revocation::{self, Revocations};
 use crate::tls::server::sessions::Sessions;
 use crate::tls::verifier::{ClientVerifier, Fault, Verdict};
-use crate::tls::{own, profile};
+use crate::tls::{expiry, own, profile};
 
 pub(crate) use admit::{Admitted, chain};
 pub(crate) use reload::files;
@@ -39,6 +40,8 @@ pub(crate) struct ServerSnapshot {
     pub(crate) about: About,
     /// Unix times at which a validity ends or starts; the first is the end of our own leaf's.
     pub(super) boundaries: Vec<i64>,
+    /// When each certificate and list ends.
+    pub(super) ends: Vec<End>,
 }
 
 impl ServerSnapshot {
@@ -65,6 +68,13 @@ impl ServerSnapshot {
                 Some(fault)
             }
         }
+    }
+
+    /// The CA of the bundle that vouches for a client, for a metric's label: what is not named by
+    /// the bundle is `other`.
+    pub(crate) fn ca_of(&self, chain: &[CertificateDer<'_>]) -> String {
+        let ca = self.verifier.as_ref().and_then(|verifier| verifier.ca_of(chain));
+        ca.unwrap_or_else(|| "other".to_owned())
     }
 
     /// The clients' revocation lists in force.
@@ -140,6 +150,8 @@ fn load_after(
         own_summary: own.leaf.summary(),
         ..About::default()
     };
+    let mut ends = vec![expiry::certificate("own", &own.leaf)];
+    ends.extend(anchors.iter().flat_map(Anchors::ends));
     let mut boundaries = vec![own.leaf.not_after];
     boundaries.extend(anchors.iter().flat_map(Anchors::boundaries));
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -154,6 +166,7 @@ fn load_after(
             builder.with_client_cert_verifier(Arc::<ClientVerifier>::clone(verifier))
         }
     };
+    ends.extend(expiry::lists(verifier.as_ref().and_then(|one| one.revocations())));
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(own.certified)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     resumption(&mut config, tls.session_resumption.unwrap_or(verifier.is_none()));
@@ -167,6 +180,7 @@ fn load_after(
             verifier,
             about,
             boundaries,
+            ends,
         },
         warnings,
     })

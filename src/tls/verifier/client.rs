@@ -9,6 +9,7 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::tls::anchors::Anchors;
+use crate::tls::inspect;
 use crate::tls::revocation::Revocations;
 use crate::tls::verifier::judge::{Fault, Judge, Side, Verdict, warn_once};
 use crate::tls::verifier::{explain, note, signature};
@@ -30,6 +31,18 @@ impl ClientVerifier {
     /// What is thought now of a chain that was accepted before.
     pub(in crate::tls) fn verdict(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Verdict {
         self.0.verdict(chain, now)
+    }
+
+    /// The CA of the bundle that a chain ends in, by name.
+    pub(in crate::tls) fn ca_of(&self, chain: &[CertificateDer<'_>]) -> Option<String> {
+        let members = &self.0.anchors.members;
+        chain.iter().filter_map(|der| inspect::describe(der)).find_map(|facts| {
+            let issuer = &facts.identity.issuer;
+            members
+                .iter()
+                .any(|member| member.identity.subject == *issuer)
+                .then(|| inspect::named(issuer))
+        })
     }
 
     /// Whom the CAs took back.

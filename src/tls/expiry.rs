@@ -1,0 +1,135 @@
+//! What ends when, and the warnings before it.
+//!
+//! Guarantees one warning for each certificate or list at 30, 7 and 1 days before its end and when
+//! it is over, and new ones for new material.
+
+use std::collections::HashMap;
+
+use crate::metrics::End;
+use crate::tls::inspect::{CertificateFacts, date, named};
+use crate::tls::revocation::Revocations;
+use crate::tls::time;
+
+/// A certificate of ours or of a CA.
+pub(super) fn certificate(role: &'static str, facts: &CertificateFacts) -> End {
+    End {
+        role,
+        name: named(&facts.identity.subject),
+        fingerprint: facts.identity.sha256.chars().take(8).collect(),
+        not_after: facts.not_after,
+    }
+}
+
+/// Every list that ends.
+pub(super) fn lists(revocations: Option<&Revocations>) -> Vec<End> {
+    let lists = revocations.map(Revocations::lists).unwrap_or_default();
+    let end = |facts: crate::tls::revocation::ListFacts| {
+        Some(End {
+            role: "crl",
+            name: facts.issuer,
+            fingerprint: String::new(),
+            not_after: facts.next_update?,
+        })
+    };
+    lists.into_iter().filter_map(end).collect()
+}
+
+/// Remembers what was said.
+#[derive(Debug, Default)]
+pub(super) struct Alarm {
+    /// The last threshold said, in days, by block and end.
+    said: HashMap<(String, End), i64>,
+}
+
+impl Alarm {
+    /// Logs what is due of one block, and forgets what is not in force any more.
+    pub(super) fn judge(&mut self, block: &str, ends: &[End], now: i64) {
+        for (end, days) in self.due(block, ends, now) {
+            let End { role, name, not_after, .. } = end;
+            let (until, ago) = (date(*not_after), time::ago(*not_after, now));
+            if days == OVER {
+                tracing::error!(block, role, name, until, "a certificate or list is over, {ago}");
+            } else {
+                tracing::warn!(
+                    block,
+                    role,
+                    name,
+                    until,
+                    "a certificate or list ends {ago}: renew it and write it to its file, which is \
+                     read again by itself"
+                );
+            }
+        }
+    }
+
+    fn due<'a>(&mut self, block: &str, ends: &'a [End], now: i64) -> Vec<(&'a End, i64)> {
+        self.said.retain(|(of, end), _| of != block || ends.contains(end));
+        let mut due = Vec::new();
+        for end in ends {
+            let left = end.not_after.saturating_sub(now);
+            let Some(days) = THRESHOLDS.into_iter().find(|days| left <= days * 86400) else {
+                continue;
+            };
+            // Lists live for days: for them the long warnings would always be due.
+            if end.role == "crl" && days > 1 {
+                continue;
+            }
+            let key = (block.to_owned(), end.clone());
+            if self.said.insert(key, days) != Some(days) {
+                due.push((end, days));
+            }
+        }
+        due
+    }
+}
+
+/// Days, the nearest first.
+const THRESHOLDS: [i64; 4] = [OVER, 1, 7, 30];
+const OVER: i64 = 0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86400;
+
+    fn end(role: &'static str, not_after: i64) -> End {
+        End { role, name: "CN=a".to_owned(), fingerprint: "12345678".to_owned(), not_after }
+    }
+
+    fn days(alarm: &mut Alarm, ends: &[End], now: i64) -> Vec<i64> {
+        alarm.due("tls", ends, now).into_iter().map(|(_end, days)| days).collect()
+    }
+
+    #[test]
+    fn each_threshold_is_said_once_and_again_for_new_material() {
+        let mut alarm = Alarm::default();
+        let old = [end("own", 100 * DAY)];
+        for (now, said) in [
+            (69, vec![]),
+            (70, vec![30]),
+            (80, vec![]),
+            (93, vec![7]),
+            (94, vec![]),
+            (99, vec![1]),
+            (100, vec![0]),
+            (101, vec![]),
+        ] {
+            assert_eq!(days(&mut alarm, &old, now * DAY), said, "day {now}");
+        }
+        let new = [end("own", 131 * DAY)];
+        assert_eq!(days(&mut alarm, &new, 101 * DAY), [30]);
+        assert!(days(&mut alarm, &new, 102 * DAY).is_empty());
+        assert_eq!(alarm.said.len(), 1, "the old one is forgotten");
+    }
+
+    #[test]
+    fn a_list_is_warned_about_on_its_last_day_and_blocks_do_not_disturb_each_other() {
+        let mut alarm = Alarm::default();
+        let list = [end("crl", 7 * DAY)];
+        assert!(days(&mut alarm, &list, DAY).is_empty());
+        assert_eq!(days(&mut alarm, &list, 6 * DAY), [1]);
+        assert!(alarm.due("other", &[], 6 * DAY).is_empty());
+        assert!(days(&mut alarm, &list, 6 * DAY).is_empty());
+    }
+}
