@@ -14,4 +14,5 @@ mod layering;
 mod lifecycle;
 mod process;
 mod reload;
+mod rotation;
 mod support;
