@@ -21,7 +21,9 @@ use crate::identity::Identity;
 use crate::metrics::{Metrics, OpenGuard};
 use crate::tls::inspect;
 use crate::tls::store::Watch;
-use crate::tls::{Alpn, Handshake, Plaintext, Recorded, Refusal, ServerSnapshot, noted, seen};
+use crate::tls::{
+    Alpn, Handshake, Plaintext, Recorded, Refusal, ServerSnapshot, Standing, noted, seen,
+};
 
 pub(crate) use stream::{Stream, Transport};
 
@@ -47,8 +49,8 @@ pub(crate) struct Accepted {
     pub(crate) alpn: Alpn,
     /// What the peer's certificate proved, where one was demanded.
     pub(crate) identity: Option<Arc<Identity>>,
-    /// [`ServerSnapshot::generation`] of the handshake; 0 on plaintext.
-    pub(crate) generation: u64,
+    /// What let it in, to be judged again.
+    pub(crate) standing: Option<Standing>,
     /// Counts it among the connections of its CA until it is dropped.
     pub(crate) _of_ca: Option<OpenGuard>,
 }
@@ -82,7 +84,7 @@ impl Acceptor {
                 io: Transport::Plain(stream),
                 alpn: Alpn::None,
                 identity: None,
-                generation: 0,
+                standing: None,
                 _of_ca: None,
             });
         };
@@ -145,8 +147,12 @@ impl Acceptor {
             .and_then(|chain| chain.first())
             .and_then(|leaf| inspect::describe(leaf))
             .map(|facts| Arc::new(facts.identity));
+        let mut standing = None;
         if let (Some(identity), Some(chain)) = (&identity, connection.peer_certificates()) {
             seen::record(identity, chain.iter().map(AsRef::as_ref));
+            standing = self.0.snapshots.clone().map(|snapshots| {
+                Standing::new(chain, identity.not_after, snapshots, snapshot.generation)
+            });
         }
         let of_ca = connection
             .peer_certificates()
@@ -155,7 +161,7 @@ impl Acceptor {
             io: Transport::Tls(Box::new(stream)),
             alpn,
             identity,
-            generation: snapshot.generation,
+            standing,
             _of_ca: of_ca,
         })
     }

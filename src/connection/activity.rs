@@ -13,8 +13,10 @@ use http::{HeaderValue, Request, Response, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use crate::outcome::Failure;
 use crate::pipeline::Consumer;
 use crate::receiver::{Answer, Peer, Receiver};
+use crate::tls::Loss;
 
 /// Requests under way on all connections of one worker; clones count together.
 #[derive(Clone, Debug, Default)]
@@ -88,6 +90,16 @@ impl<C> Activity<C> {
     /// Whether a request's head has begun to arrive and is not complete.
     pub(super) fn awaits_head(&self) -> bool {
         self.head_begun.load(Ordering::Relaxed)
+    }
+
+    /// From now on requests are refused.
+    pub(super) fn distrust(&self, loss: &Loss) {
+        self.peer.distrust.set(loss.reason, &loss.message);
+    }
+
+    /// What requests are refused with, if they are.
+    pub(super) fn distrusted(&self) -> Option<&Failure> {
+        self.peer.distrust.get()
     }
 
     /// The next HTTP/1 answer shall be the last of its connection.

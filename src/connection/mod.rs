@@ -7,6 +7,7 @@ mod activity;
 mod io;
 mod protocols;
 mod supervise;
+mod trust;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
-use tracing::debug;
+use tracing::{debug, info};
 
 use crate::acceptor::{Accepted, Acceptor, Stream, Transport};
 use crate::config::sections::ServerLimits;
@@ -23,9 +24,10 @@ use crate::connection::activity::Activity;
 use crate::connection::io::{Guarded, Preface, ReadAhead};
 use crate::connection::protocols::Protocols;
 use crate::connection::supervise::{End, Terms};
+use crate::connection::trust::Trust;
 use crate::metrics::Metrics;
 use crate::pipeline::Consumer;
-use crate::receiver::{Peer, Receiver};
+use crate::receiver::{Distrust, Peer, Receiver};
 use crate::shutdown::Draining;
 use crate::tls::Alpn;
 
@@ -98,14 +100,26 @@ impl<C: Consumer> Endpoint<C> {
         };
         drop(handshake);
         let Some((accepted, ahead, preface)) = begun else { return };
-        let peer = Peer { address, identity: accepted.identity };
+        let distrust = Distrust::default();
+        let peer = Peer { address, identity: accepted.identity, distrust };
+        let trust = Trust::of(accepted.standing);
         let activity = Activity::new(self.receiver.clone(), peer, self.under_way.clone());
         let io = Guarded::new(accepted.io, ahead, self.write_timeout, Arc::clone(&activity));
         let end = match preface {
-            Preface::Http2 => self.http2(io, &activity, &mut draining).await,
-            Preface::Http1 => self.http1(io, &activity, &mut draining).await,
+            Preface::Http2 => self.http2(io, &activity, trust, &mut draining).await,
+            Preface::Http1 => self.http1(io, &activity, trust, &mut draining).await,
             Preface::Nothing => return,
         };
+        if let Some(failure) = activity.distrusted() {
+            self.metrics.connection_distrusted(failure.reason);
+            info!(
+                listener = %self.key_path,
+                peer = activity.peer(),
+                reason = failure.reason,
+                detail = %failure.message,
+                "a connection was ended, for its client is not trusted any more"
+            );
+        }
         report(&self.key_path, activity.peer(), &end);
     }
 
@@ -136,22 +150,24 @@ impl<C: Consumer> Endpoint<C> {
         &self,
         io: Guarded<C>,
         activity: &Arc<Activity<C>>,
+        trust: Trust,
         draining: &mut Draining,
     ) -> End {
         let service = service_fn(|request| Arc::clone(activity).answer(request));
         let connection = self.protocols.http1.serve_connection(TokioIo::new(io), service);
-        supervise::run(pin!(connection), activity, &self.http1_terms, draining).await
+        supervise::run(pin!(connection), activity, &self.http1_terms, trust, draining).await
     }
 
     async fn http2(
         &self,
         io: Guarded<C>,
         activity: &Arc<Activity<C>>,
+        trust: Trust,
         draining: &mut Draining,
     ) -> End {
         let service = service_fn(|request| Arc::clone(activity).answer(request));
         let connection = self.protocols.http2.serve_connection(TokioIo::new(io), service);
-        supervise::run(pin!(connection), activity, &self.http2_terms, draining).await
+        supervise::run(pin!(connection), activity, &self.http2_terms, trust, draining).await
     }
 }
 

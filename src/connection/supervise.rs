@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::config::sections::ServerLimits;
 use crate::connection::activity::Activity;
 use crate::connection::protocols::Served;
+use crate::connection::trust::Trust;
 use crate::shutdown::Draining;
 
 /// Why a connection ended.
@@ -61,6 +62,7 @@ pub(super) async fn run<C, S: Served>(
     mut connection: Pin<&mut S>,
     activity: &Arc<Activity<C>>,
     terms: &Terms,
+    mut trust: Trust,
     draining: &mut Draining,
 ) -> End {
     let mut clock = Clock::new(terms);
@@ -76,6 +78,18 @@ pub(super) async fn run<C, S: Served>(
                 is_draining = true;
                 clock.drain();
                 connection.as_mut().finish();
+                timer.as_mut().reset(clock.armed);
+                continue;
+            }
+            if let Poll::Ready(loss) = trust.poll_lost(context) {
+                activity.distrust(&loss);
+                let Some(grace) = loss.grace else {
+                    return Poll::Ready(End::Expired(loss.reason));
+                };
+                match clock.distrust(grace, loss.reason) {
+                    Ring::Finish => connection.as_mut().finish(),
+                    _ => activity.close_after_answer(),
+                }
                 timer.as_mut().reset(clock.armed);
                 continue;
             }
@@ -147,6 +161,19 @@ impl<'a> Clock<'a> {
         self.age = None;
         self.finishing = Some(Instant::now() + UNRESPONSIVE);
         self.armed = self.next();
+    }
+
+    /// The client is not trusted any more: told to go, and cut after the grace.
+    fn distrust(&mut self, grace: Duration, reason: &'static str) -> Ring {
+        let now = Instant::now();
+        let end = now + grace;
+        if self.end.is_none_or(|(at, _)| end < at) {
+            self.end = Some((end, reason));
+        }
+        self.age = None;
+        let ring = self.ask_to_go(now);
+        self.armed = self.next();
+        ring
     }
 
     /// The connection was polled: looks whether requests ended, whether a head begins to arrive or
@@ -233,6 +260,10 @@ impl<'a> Clock<'a> {
     fn retire(&mut self, now: Instant) -> Ring {
         self.age = None;
         self.end = Some((now + self.terms.grace, "max_connection_age"));
+        self.ask_to_go(now)
+    }
+
+    fn ask_to_go(&mut self, now: Instant) -> Ring {
         if self.terms.is_http1 {
             return Ring::CloseAfterAnswer;
         }

@@ -35,6 +35,7 @@ pub(super) struct Instruments {
     pub(super) connections_opened: Family<Connection, Counter>,
     pub(super) accept_errors: Family<Reason, Counter>,
     pub(super) refusals: Family<Reason, Counter>,
+    pub(super) distrusted: Family<Reason, Counter>,
     pub(super) log_dropped: Counter,
     pub(super) reloads: Family<Reload, Counter>,
     pub(super) reload_failing: Family<Block, Gauge>,
@@ -59,6 +60,7 @@ impl Instruments {
             connections_opened: Family::default(),
             accept_errors: Family::default(),
             refusals: Family::default(),
+            distrusted: Family::default(),
             log_dropped: Counter::default(),
             reloads: Family::default(),
             reload_failing: Family::default(),
@@ -125,6 +127,11 @@ impl Instruments {
             "portcullis_log_records_dropped",
             "Log records left out by service.telemetry.logs.sampling",
             self.log_dropped.clone(),
+        );
+        registry.register(
+            "portcullis_connections_revoked",
+            "Live connections ended because their client's certificate is not accepted any more",
+            self.distrusted.clone(),
         );
         registry.register(
             "portcullis_tls_reloads",

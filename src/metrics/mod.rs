@@ -74,6 +74,11 @@ impl Metrics {
         OpenGuard::new(self.0.connections.get_or_create_owned(&labels))
     }
 
+    /// Counts a live connection whose client is not trusted any more.
+    pub(crate) fn connection_distrusted(&self, reason: &'static str) {
+        self.0.distrusted.get_or_create(&Reason { reason }).inc();
+    }
+
     /// Counts a failed `accept` call, by class of error.
     pub(crate) fn accept_error(&self, reason: &'static str) {
         self.0.accept_errors.get_or_create(&Reason { reason }).inc();

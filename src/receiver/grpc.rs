@@ -58,7 +58,7 @@ where
 {
     let settings = receiver.settings();
     let started = Instant::now();
-    let call = match Call::read(receiver, head) {
+    let call = match Call::read(receiver, peer, head) {
         Ok(call) => call,
         Err(failure) => return refused(&settings.refused(peer, failure)),
     };
@@ -93,7 +93,14 @@ struct Call {
 }
 
 impl Call {
-    fn read<C: Consumer>(receiver: &Receiver<C>, head: &Parts) -> Result<Self, Failure> {
+    fn read<C: Consumer>(
+        receiver: &Receiver<C>,
+        peer: &Peer,
+        head: &Parts,
+    ) -> Result<Self, Failure> {
+        if let Some(failure) = peer.distrust.get() {
+            return Err(failure.clone());
+        }
         let settings = receiver.settings();
         if settings.locked {
             return Err(refusal::locked());

@@ -8,6 +8,7 @@ mod body;
 mod budget;
 mod cors;
 mod deliver;
+mod distrust;
 mod frame;
 mod gather;
 mod grpc;
@@ -36,6 +37,7 @@ use crate::identity::Identity;
 use crate::pipeline::Consumer;
 
 pub(crate) use answer::Answer;
+pub(crate) use distrust::Distrust;
 #[cfg(any(test, fuzzing))]
 pub(crate) use frame::{Deframer, FrameError};
 #[cfg(any(test, fuzzing))]
@@ -49,6 +51,8 @@ pub(crate) struct Peer {
     pub(crate) address: Arc<str>,
     /// What its certificate proved.
     pub(crate) identity: Option<Arc<Identity>>,
+    /// Set when that is not accepted any more.
+    pub(crate) distrust: Distrust,
 }
 
 /// The receiver of one listener on one worker thread.

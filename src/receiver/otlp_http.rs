@@ -42,7 +42,7 @@ where
     };
     let started = Instant::now();
     let deadline = started + settings.request_timeout;
-    let taken = match Export::read(receiver, head, protocol) {
+    let taken = match Export::read(receiver, peer, head, protocol) {
         Ok(export) => take(settings, &export, source, started, deadline).await,
         Err(failure) => Err(failure),
     };
@@ -69,9 +69,13 @@ impl Export {
     /// Checks in the Collector's order: who, content coding, path, method, content type.
     fn read<C: Consumer>(
         receiver: &Receiver<C>,
+        peer: &Peer,
         head: &Parts,
         protocol: Protocol,
     ) -> Result<Self, Failure> {
+        if let Some(failure) = peer.distrust.get() {
+            return Err(failure.clone());
+        }
         let settings = receiver.settings();
         if settings.locked {
             return Err(refusal::locked());

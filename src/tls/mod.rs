@@ -34,5 +34,5 @@ pub(crate) use error::{CredentialsError, Loaded};
 pub(crate) use profile::Alpn;
 pub(crate) use recorded::Recorded;
 pub(crate) use refusal::{Handshake, Plaintext, Refusal};
-pub(crate) use server::{About, ServerSnapshot};
+pub(crate) use server::{About, Loss, ServerSnapshot, Standing};
 pub(crate) use verifier::{Verdict, noted};

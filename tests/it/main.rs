@@ -16,3 +16,4 @@ mod process;
 mod reload;
 mod rotation;
 mod support;
+mod trust;

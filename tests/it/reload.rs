@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
@@ -22,21 +23,32 @@ use crate::support::gateway::RunningGateway;
 use crate::support::pki::{Leaf, TestPki, client_params, server_params};
 use crate::support::upstream::Upstream;
 
-/// The certificate that a fresh handshake is shown.
-pub async fn shown(address: SocketAddr, pki: &TestPki) -> CertificateDer<'static> {
+/// Shakes hands as a client with a certificate; trusts both CAs.
+pub async fn connect(
+    address: SocketAddr,
+    pki: &TestPki,
+    leaf: &Leaf,
+    alpn: &[&[u8]],
+) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(pki.ca.certificate.der().clone()).unwrap();
     roots.add(pki.other_ca.certificate.der().clone()).unwrap();
-    let key = PrivateKeyDer::try_from(pki.client.key.serialize_der()).unwrap();
-    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+    let key = PrivateKeyDer::try_from(leaf.key.serialize_der()).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
-        .with_client_auth_cert(vec![pki.client.certificate.der().clone()], key)
+        .with_client_auth_cert(vec![leaf.certificate.der().clone()], key)
         .unwrap();
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     let stream = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+}
+
+/// The certificate that a fresh handshake is shown.
+async fn shown(address: SocketAddr, pki: &TestPki) -> CertificateDer<'static> {
+    let stream = connect(address, pki, &pki.client, &[]).await;
     stream.get_ref().1.peer_certificates().unwrap()[0].clone()
 }
 

@@ -3,8 +3,10 @@
 mod admit;
 mod reload;
 mod sessions;
+mod standing;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::server::NoServerSessionStorage;
@@ -25,6 +27,7 @@ use crate::tls::{expiry, own, profile};
 
 pub(crate) use admit::{Admitted, chain};
 pub(crate) use reload::files;
+pub(crate) use standing::{Loss, Standing};
 
 /// Everything that one listener's handshakes decide with. Immutable; a connection reads it once.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub(crate) struct ServerSnapshot {
     pub(super) boundaries: Vec<i64>,
     /// When each certificate and list ends.
     pub(super) ends: Vec<End>,
+    /// How long a connection may go on after its client's trust was lost.
+    pub(super) trust_loss_grace: Duration,
 }
 
 impl ServerSnapshot {
@@ -181,6 +186,7 @@ fn load_after(
             about,
             boundaries,
             ends,
+            trust_loss_grace: tls.trust_loss_grace,
         },
         warnings,
     })
