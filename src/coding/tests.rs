@@ -386,3 +386,18 @@ fn errors_name_the_coding_as_the_sender_wrote_it() {
     let error = inflate(Coding::SnappyFramed, 10, &[b""]).unwrap_err();
     assert_eq!(error.to_string(), "the x-snappy-framed body ends too early");
 }
+
+/// Scenario: a frame announces four bytes and its only block, an empty one, is the last.
+/// Guarantees: refused also when it comes in pieces, where the library alone does not notice.
+#[test]
+fn a_zstd_frame_of_another_size_than_announced_is_corrupt_however_it_is_cut() {
+    let short = b"\x28\xb5\x2f\xfd\x20\x04\x01\0\0";
+    let pieces: Vec<&[u8]> = short.chunks(1).collect();
+    for pieces in [&[&short[..]][..], &pieces] {
+        let error = inflate(Coding::Zstd, 100, pieces).unwrap_err();
+        assert!(matches!(error, InflateError::Corrupt { .. }), "{error:?}");
+    }
+    let twice = compressed(Coding::Zstd, b"four").repeat(2);
+    let pieces: Vec<&[u8]> = twice.chunks(1).collect();
+    assert!(inflate(Coding::Zstd, 100, &pieces).is_ok());
+}

@@ -5,7 +5,10 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get_error_name};
+use smallvec::SmallVec;
+use zstd::zstd_safe::{
+    DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get_error_name, get_frame_content_size,
+};
 
 use super::sink::Sink;
 use super::{Coding, InflateError};
@@ -15,6 +18,10 @@ use crate::batch::Rope;
 /// on, announces that much whatever the size of the body. The memory is touched only as far as
 /// bytes are inflated into it.
 const MOST_WINDOW: u32 = 25;
+
+/// Magic number, descriptor, window, dictionary and size.
+const LONGEST_HEADER: usize = 18;
+const MAGIC: [u8; 4] = 0xfd2f_b528_u32.to_le_bytes();
 
 /// Contexts kept by a thread while they are not used, and how large one may be to be kept: enough
 /// for bodies of known size and for the window of default levels.
@@ -29,6 +36,27 @@ thread_local! {
 pub(super) struct Zstandard {
     context: Option<DCtx<'static>>,
     is_whole: bool,
+    frame: Frame,
+}
+
+/// The frame that is being read. The library compares its size with the announced one, but not
+/// when its last block is empty and it came in pieces; other decoders always do.
+#[derive(Default)]
+struct Frame {
+    /// The start of it, as far as its header can reach.
+    head: SmallVec<[u8; LONGEST_HEADER]>,
+    /// Bytes that it inflated to.
+    produced: u64,
+}
+
+impl Frame {
+    /// Whether it inflated to something else than it announced.
+    fn is_short(&self) -> bool {
+        let announced = get_frame_content_size(&self.head);
+        // A frame that is skipped announces nothing that can be read here.
+        matches!(announced, Ok(Some(announced)) if announced != self.produced)
+            && self.head.starts_with(&MAGIC)
+    }
 }
 
 impl Zstandard {
@@ -40,7 +68,7 @@ impl Zstandard {
             let _ = context.reset(ResetDirective::SessionOnly);
             let _ = context.set_parameter(DParameter::WindowLogMax(MOST_WINDOW));
         }
-        Self { context, is_whole: false }
+        Self { context, is_whole: false, frame: Frame::default() }
     }
 
     /// Takes the next bytes of the body.
@@ -59,6 +87,7 @@ impl Zstandard {
                 let piece = sink.room(input.len() - source.pos(), out);
                 let filled = piece.len();
                 let mut target = OutBuffer::around_pos(piece, filled);
+                let before = source.pos();
                 let wanted = context
                     .decompress_stream(&mut target, &mut source)
                     .map_err(|code| InflateError::corrupt(Coding::Zstd, get_error_name(code)))?;
@@ -66,6 +95,14 @@ impl Zstandard {
                 let is_full = piece.len() == piece.capacity();
                 let produced = piece.len() - filled;
                 sink.wrote(produced)?;
+                let taken = input.get(before..source.pos()).unwrap_or_default();
+                let missing = LONGEST_HEADER.saturating_sub(self.frame.head.len());
+                self.frame.head.extend(taken.iter().take(missing).copied());
+                self.frame.produced += produced as u64;
+                if self.is_whole && std::mem::take(&mut self.frame).is_short() {
+                    let detail = "a frame has another size than it announces";
+                    return Err(InflateError::corrupt(Coding::Zstd, detail));
+                }
                 // A full piece may not be all that can be had, except at the end of a frame.
                 if self.is_whole || !is_full {
                     break;
