@@ -39,6 +39,7 @@ pub(crate) struct Seen {
 
 /// What to do with a request.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a test has few of them")]
 pub(crate) enum Reply {
     /// Headers, message bytes, trailers.
     Full(Response<()>, Bytes, Option<HeaderMap>),
@@ -49,7 +50,7 @@ pub(crate) enum Reply {
     /// Never.
     Hang,
     /// A GOAWAY after this answer.
-    GoAway(Box<Reply>),
+    GoAway(Box<Self>),
     /// The connection is dropped.
     Drop,
 }
@@ -276,7 +277,7 @@ async fn answer(
         Reply::Drop => {
             let _ended = orders.send(true).await;
             // Ending here would reset the stream first.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         Reply::GoAway(_) => {}
     }
@@ -350,6 +351,7 @@ pub(crate) fn exporter(config: sections::Exporter) -> Exporter {
     Exporter::new(&blueprint(config))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "tests make it for this")]
 pub(crate) fn blueprint(config: sections::Exporter) -> Blueprint {
     let id = ComponentId { kind: "otlp_grpc".to_owned(), name: Some("up".to_owned()) };
     Blueprint::load(&id, &config, &Metrics::default(), &mut Vec::new()).unwrap()

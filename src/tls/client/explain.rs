@@ -125,7 +125,8 @@ impl Attempt {
     ) -> UpstreamTlsError {
         if let Some(fault) = fault {
             let leaf = fault.leaf.as_deref();
-            let who = leaf.map_or("a certificate".to_owned(), |leaf| leaf.summary());
+            let who =
+                leaf.map_or_else(|| "a certificate".to_owned(), inspect::CertificateFacts::summary);
             let message = format!("the upstream presented {who}: {}", fault.why);
             let error = self.error(fault.reason, message, fault.help.clone());
             return UpstreamTlsError { distrusted: true, ..error };

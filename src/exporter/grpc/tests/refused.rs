@@ -42,8 +42,10 @@ fn assert_says(failure: &Failure, reason: &str, texts: &[&str]) {
     assert_eq!(failure.reason, reason, "{}", failure.message);
     let mut rest = failure.message.as_str();
     for text in texts {
-        let at = rest.find(text).unwrap_or_else(|| panic!("{text:?} not in {}", failure.message));
-        rest = &rest[at + text.len()..];
+        let Some((_, after)) = rest.split_once(text) else {
+            panic!("{text:?} not in {}", failure.message)
+        };
+        rest = after;
     }
 }
 
