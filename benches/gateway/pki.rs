@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
 };
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
@@ -36,8 +36,8 @@ impl Pki {
     /// Makes everything.
     pub fn new() -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
-        let clients_ca = authority()?;
-        let sink_ca = authority()?;
+        let clients_ca = authority("clients")?;
+        let sink_ca = authority("sinks")?;
         let path = folder.path();
         std::fs::write(path.join("clients-ca.crt"), clients_ca.pem())?;
         std::fs::write(path.join("sink-ca.crt"), sink_ca.pem())?;
@@ -100,16 +100,25 @@ fn provider() -> Arc<CryptoProvider> {
     })
 }
 
-fn authority() -> Outcome<Issuer> {
+fn authority(name: &str) -> Outcome<Issuer> {
     let mut params = CertificateParams::default();
+    params.distinguished_name = called(name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     Ok(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?)
 }
 
+/// A name for each: OpenSSL takes a certificate with its issuer's name for a self-signed one.
+fn called(name: &str) -> DistinguishedName {
+    let mut names = DistinguishedName::new();
+    names.push(DnType::CommonName, name);
+    names
+}
+
 fn leaf(issuer: &Issuer, name: &str, folder: &Path) -> Outcome<Leaf> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+    params.distinguished_name = called(name);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.use_authority_key_identifier_extension = true;
     params.extended_key_usages =
