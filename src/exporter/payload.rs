@@ -33,11 +33,39 @@ impl Payload {
         Some(Self { head, head_left: 5, ..Self::plain(body) })
     }
 
+    /// Takes off what fits into one DATA frame that, with its head, fills one TLS record. Frames
+    /// of the full length would each cost a second record for their last nine bytes.
+    pub(crate) fn next_frame(&mut self) -> Self {
+        let mut room = FRAME_BYTES;
+        let mut frame = Self { head: self.head, head_left: self.head_left, ..Self::default() };
+        self.head_left = 0;
+        room -= usize::from(frame.head_left);
+        while room > 0 {
+            let Some(piece) = self.pieces.front_mut() else { break };
+            let taken = if piece.len() > room {
+                piece.split_to(room)
+            } else {
+                match self.pieces.pop_front() {
+                    Some(piece) => piece,
+                    None => break,
+                }
+            };
+            room -= taken.len();
+            self.left -= taken.len();
+            frame.left += taken.len();
+            frame.pieces.push_back(taken);
+        }
+        frame
+    }
+
     fn head(&self) -> &[u8] {
         let done = self.head.len() - usize::from(self.head_left);
         self.head.get(done..).unwrap_or_default()
     }
 }
+
+/// The most that a TLS record holds, without the nine bytes of a frame's head.
+const FRAME_BYTES: usize = (16 << 10) - 9;
 
 impl Buf for Payload {
     fn remaining(&self) -> usize {
@@ -101,6 +129,20 @@ mod tests {
             }
             assert_eq!(read, whole);
         }
+    }
+
+    #[test]
+    fn frames_fill_one_record_each_and_together_are_the_whole() {
+        let pieces = [FRAME_BYTES - 3, 1, 2 * FRAME_BYTES, 7].map(|n| Bytes::from(vec![b'x'; n]));
+        let mut payload = Payload::framed(Rope::from_iter(pieces), false).unwrap();
+        let whole = payload.remaining();
+        let mut lengths = Vec::new();
+        while payload.has_remaining() {
+            let mut frame = payload.next_frame();
+            lengths.push(frame.remaining());
+            assert_eq!(frame.remaining(), frame.copy_to_bytes(frame.remaining()).len());
+        }
+        assert_eq!(lengths, [FRAME_BYTES, FRAME_BYTES, FRAME_BYTES, whole - 3 * FRAME_BYTES]);
     }
 
     #[test]

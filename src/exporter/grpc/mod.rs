@@ -9,6 +9,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+use bytes::Buf as _;
 use h2::RecvStream;
 use http::Response;
 use tokio::time::{Instant, timeout_at};
@@ -97,16 +98,24 @@ impl GrpcClient {
         &self,
         mut lease: Lease,
         batch: &Batch,
-        payload: Payload,
+        mut payload: Payload,
         deadline: Instant,
     ) -> Result<Outcome, Broken> {
         let request = self.template.request(batch.signal, deadline);
         let sent = lease.sender.send_request(request, false);
         let (response, mut stream) = sent.map_err(Broken::Unprocessed)?;
         // The bytes are in memory already: they wait inside h2 for the upstream's window.
-        if let Err(error) = stream.send_data(payload, true) {
-            // It has been reset already; the reason is in the response.
-            tracing::trace!(%error, "request body not taken");
+        loop {
+            let frame = payload.next_frame();
+            let is_last = !payload.has_remaining();
+            if let Err(error) = stream.send_data(frame, is_last) {
+                // It has been reset already; the reason is in the response.
+                tracing::trace!(%error, "request body not taken");
+                break;
+            }
+            if is_last {
+                break;
+            }
         }
         let answer = async {
             let response = response.await?;
