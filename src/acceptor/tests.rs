@@ -5,7 +5,7 @@ use tokio::net::UnixStream;
 
 use super::*;
 use crate::tls::store::Store;
-use crate::tls::testing::{TestPki, client_tls, server_tls};
+use crate::tls::testing::{TestPki, client_tls, raw_client, server_tls};
 use crate::tls::{Connector, client, server};
 
 /// Scenario: a client with a certificate of the demanded CA connects and sends five bytes.
@@ -40,4 +40,27 @@ async fn a_client_of_the_ca_is_let_in_with_its_identity() {
     assert!(metrics.render().contains(&of_ca(1)), "{}", metrics.render());
     drop(accepted._of_ca);
     assert!(metrics.render().contains(&of_ca(0)));
+}
+
+/// Scenario: somebody shows a good certificate that was copied, without its key.
+/// Guarantees: refused in both versions, and the certificate's owner is named.
+#[tokio::test]
+async fn a_certificate_without_its_key_is_refused_by_name() {
+    let pki = TestPki::new();
+    for tls13 in [false, true] {
+        let (_store, snapshots) = Store::new(server::load(&server_tls(&pki)).unwrap().snapshot);
+        let acceptor = Acceptor::new(Some(snapshots), &ServerLimits::default(), Metrics::default());
+        let config = raw_client(&pki.path("client.crt"), &pki.path("other-client.key"), tls13);
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let (near, far) = UnixStream::pair().unwrap();
+        let client = async {
+            let mut stream = connector.connect("localhost".try_into().unwrap(), near).await?;
+            stream.read(&mut [0]).await
+        };
+        let (accepted, _told) =
+            tokio::join!(acceptor.accept(Stream::from(far), "10.0.0.7:1"), client);
+        let refusal = accepted.unwrap_err();
+        assert_eq!(refusal.reason, "client_cert_not_proven");
+        assert!(refusal.message.contains("presented CN=test-client"), "{refusal}");
+    }
 }

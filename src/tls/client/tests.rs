@@ -1,1 +1,123 @@
+//! Upstreams that are not who they should be: nothing is sent to them, and the error says why.
 
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+use crate::config::sections::ServerTls;
+use crate::tls::server;
+use crate::tls::store::Store;
+use crate::tls::testing::{Leaf, TestPki, client_tls, pem_file, server_params, server_tls};
+
+/// A server that shows `NAME.crt` and counts the bytes that a client sends inside TLS.
+async fn serve(tls: ServerTls, stream: DuplexStream) -> usize {
+    let config = Arc::clone(&server::load(&tls).unwrap().snapshot.config);
+    let Ok(mut stream) = TlsAcceptor::from(config).accept(stream).await else { return 0 };
+    let mut bytes = Vec::new();
+    let _ended = stream.read_to_end(&mut bytes).await;
+    bytes.len()
+}
+
+fn shows(pki: &TestPki, name: &str) -> ServerTls {
+    let mut tls = server_tls(pki);
+    tls.client_ca = None;
+    tls.common.cert = Some(pem_file("tls.cert_file", pki.path(&format!("{name}.crt"))));
+    tls.common.key = Some(pem_file("tls.key_file", pki.path(&format!("{name}.key"))));
+    tls
+}
+
+async fn connect(pki: &TestPki, tls: ServerTls) -> (Result<(), UpstreamTlsError>, usize) {
+    let (_store, snapshots) =
+        Store::new(load(&client_tls(pki), &[b"h2", b"http/1.1"]).unwrap().snapshot);
+    let connector = Connector::new(snapshots, "localhost".to_owned());
+    let (near, far) = duplex(64 << 10);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let client = async {
+        let mut connected = connector.connect(near, "localhost:4317", deadline).await?;
+        connected.io.write_all(b"telemetry").await.unwrap();
+        connected.io.shutdown().await.unwrap();
+        Ok::<(), UpstreamTlsError>(())
+    };
+    tokio::join!(client, serve(tls, far))
+}
+
+fn leaf(pki: &TestPki, name: &str, change: impl FnOnce(&mut rcgen::CertificateParams)) -> Leaf {
+    let mut params = server_params(&[name]);
+    change(&mut params);
+    pki.ca.issue(params)
+}
+
+#[tokio::test]
+async fn a_sound_upstream_gets_what_is_sent() {
+    let pki = TestPki::new();
+    let (outcome, received) = connect(&pki, shows(&pki, "server")).await;
+    assert_eq!((outcome, received), (Ok(()), 9));
+}
+
+/// Threat 36: somebody between us and the upstream, with a certificate of another name, another CA,
+/// another purpose.
+#[tokio::test]
+async fn t36_nothing_is_sent_to_an_upstream_that_cannot_prove_its_name() {
+    let pki = TestPki::new();
+    pki.write_pair("wrong-name", &leaf(&pki, "otel.svc", |_params| {}));
+    pki.write_pair(
+        "wrong-usage",
+        &leaf(&pki, "localhost", |params| {
+            params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        }),
+    );
+    pki.write_pair("nameless", &leaf(&pki, "localhost", |params| params.subject_alt_names.clear()));
+    for (name, reason, why, help) in [
+        (
+            "wrong-name",
+            "upstream_name_mismatch",
+            "wanted localhost, but the certificate is for DNS:otel.svc",
+            "set `tls.server_name_override: otel.svc` if that is the upstream you mean",
+        ),
+        (
+            "nameless",
+            "upstream_name_mismatch",
+            "the certificate has no subjectAltName (its CN test-server does not count)",
+            "subjectAltName=DNS:localhost",
+        ),
+        (
+            "other-server",
+            "upstream_unknown_issuer",
+            "its issuer CN=Other CA is not in ",
+            "add that issuer there",
+        ),
+        (
+            "wrong-usage",
+            "upstream_cert_eku",
+            "it allows clientAuth and not serverAuth",
+            "re-issue it with extendedKeyUsage serverAuth",
+        ),
+    ] {
+        let (outcome, received) = connect(&pki, shows(&pki, name)).await;
+        let error = outcome.unwrap_err();
+        assert_eq!((error.reason(), received), (reason, 0), "{error}");
+        let text = error.to_string();
+        assert!(text.starts_with("TLS to localhost:4317: the upstream presented CN="), "{text}");
+        assert!(text.contains(why) && text.contains(help), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_speaks_no_tls_is_named() {
+    let pki = TestPki::new();
+    let (_store, snapshots) = Store::new(load(&client_tls(&pki), &[b"h2"]).unwrap().snapshot);
+    let connector = Connector::new(snapshots, "localhost".to_owned());
+    let (near, mut far) = duplex(64 << 10);
+    let answering = async {
+        far.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        far
+    };
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let (outcome, _far) =
+        tokio::join!(connector.connect(near, "localhost:80", deadline), answering);
+    let error = outcome.unwrap_err();
+    assert!(error.to_string().contains("HTTP/1.1 400 Bad Request"), "{error}");
+}

@@ -125,6 +125,7 @@ impl ClientCertVerifier for ClientVerifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         signature::tls12(message, cert, signed, &self.0.algorithms)
+            .inspect_err(|_unproven| note::note_fault(&explain::unproven(Side::Sender, cert)))
     }
 
     fn verify_tls13_signature(
@@ -134,6 +135,7 @@ impl ClientCertVerifier for ClientVerifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         signature::tls13(message, cert, signed, &self.0.algorithms)
+            .inspect_err(|_unproven| note::note_fault(&explain::unproven(Side::Sender, cert)))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

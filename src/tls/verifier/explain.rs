@@ -1,9 +1,7 @@
 //! Why a certificate was refused, in words, and what its owner can do.
-//!
-//! As long as it is because it is a list of messages, and a list is read in one piece.
 
 use rustls::CertificateError;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::CertificateDer;
 
 use crate::tls::anchors::Anchors;
 use crate::tls::inspect::{self, CertificateFacts, KeyFacts, named, shown};
@@ -24,6 +22,19 @@ pub(super) fn unreadable(side: Side, error: &webpki::Error) -> Fault {
         help: "re-issue it with a common tool".to_owned(),
         leaf: None,
         alert: CertificateError::BadEncoding,
+    }
+}
+
+/// For a good certificate in the hands of somebody who does not have its key.
+pub(super) fn unproven(side: Side, leaf: &CertificateDer<'_>) -> Fault {
+    Fault {
+        reason: pick(side, "client_cert_not_proven", "upstream_cert_not_proven"),
+        why: "it did not prove that it holds the certificate's private key".to_owned(),
+        help: "certificate and key of that peer do not belong together, or somebody shows a \
+               certificate that was copied"
+            .to_owned(),
+        leaf: inspect::describe(leaf).map(Box::new),
+        alert: CertificateError::BadSignature,
     }
 }
 
@@ -310,8 +321,8 @@ fn bad_signature(judge: &Judge, leaf: &CertificateFacts, chain: &[CertificateFac
                 inspect::date(known.not_before)
             ),
             "the CA was made anew under its old name: put the new one into the bundle beside the \
-             old"
-            .to_owned(),
+             old. If it was not, the certificate was changed after it was signed: re-issue it"
+                .to_owned(),
         );
     }
     (
@@ -357,52 +368,7 @@ fn usage(side: Side, leaf: &CertificateFacts, chain: &[CertificateFacts]) -> Wor
     }
 }
 
-/// For an upstream whose chain is fine and whose name is not.
-pub(super) fn name_mismatch(
-    wanted: &ServerName<'_>,
-    leaf: Option<CertificateFacts>,
-    error: &webpki::Error,
-) -> Fault {
-    let wanted_text = wanted.to_str();
-    let (has, help) = match &leaf {
-        Some(facts) if !has_names(facts) => (
-            format!(
-                "the certificate has no subjectAltName (its CN {} does not count)",
-                facts.identity.common_name.as_deref().map_or("is absent and".to_owned(), shown)
-            ),
-            format!("re-issue it with `-addext subjectAltName=DNS:{wanted_text}`"),
-        ),
-        Some(facts) => {
-            let mut has = format!("the certificate is for {}", names(facts));
-            if matches!(wanted, ServerName::IpAddress(_)) && facts.identity.ips.is_empty() {
-                has.push_str("; it has no IP address (DNS:1.2.3.4 does not count as one)");
-            }
-            let help = match facts.identity.dns.iter().find(|name| !name.contains('*')) {
-                Some(name) => format!(
-                    "set `tls.server_name_override: {}` if that is the upstream you mean, or \
-                     re-issue its certificate",
-                    shown(name)
-                ),
-                None => "connect to one of these names, or re-issue its certificate".to_owned(),
-            };
-            (has, help)
-        }
-        None => ("the certificate cannot be read".to_owned(), "re-issue it".to_owned()),
-    };
-    Fault {
-        reason: "upstream_name_mismatch",
-        why: format!("wanted {wanted_text}, but {has}"),
-        help,
-        leaf: leaf.map(Box::new),
-        alert: alert(error),
-    }
-}
-
-fn has_names(facts: &CertificateFacts) -> bool {
-    !names(facts).is_empty()
-}
-
-fn names(facts: &CertificateFacts) -> String {
+pub(super) fn names(facts: &CertificateFacts) -> String {
     facts.identity.names(SHOWN)
 }
 

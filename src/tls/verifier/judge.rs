@@ -94,9 +94,15 @@ impl Judge {
         let facts = inspect::describe(leaf);
         let doubt = Cell::new(None);
         let refused = match self.chain(leaf, intermediates, now, &doubt) {
-            // What our own parser cannot read has no identity to decide by.
-            Ok(()) if facts.is_some() => return Ok(None),
-            Ok(()) => webpki::Error::BadDer,
+            Ok(()) => match &facts {
+                // Its proof of possession would fail, in words that say nothing of its size.
+                Some(facts) if facts.key.is_weak_rsa() => {
+                    webpki::Error::InvalidSignatureForPublicKey
+                }
+                Some(_) => return Ok(None),
+                // What our own parser cannot read has no identity to decide by.
+                None => webpki::Error::BadDer,
+            },
             Err(error) => error,
         };
         let Some(facts) = facts else {

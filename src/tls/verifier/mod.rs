@@ -10,6 +10,7 @@ mod client;
 mod direct;
 mod explain;
 mod judge;
+mod mismatch;
 mod note;
 mod server;
 mod signature;

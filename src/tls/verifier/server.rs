@@ -12,7 +12,7 @@ use crate::tls::anchors::Anchors;
 use crate::tls::inspect;
 use crate::tls::revocation::Revocations;
 use crate::tls::verifier::judge::{Judge, Side, warn_once};
-use crate::tls::verifier::{explain, note, signature};
+use crate::tls::verifier::{explain, mismatch, note, signature};
 
 /// Chain and name.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl ServerCertVerifier for ServerVerifier {
             EndEntityCert::try_from(end_entity)
                 .and_then(|leaf| leaf.verify_is_valid_for_subject_name(server_name))
                 .map_err(|error| {
-                    explain::name_mismatch(server_name, inspect::describe(end_entity), &error)
+                    mismatch::name_mismatch(server_name, inspect::describe(end_entity), &error)
                 })?;
             Ok(leniency)
         });
@@ -71,6 +71,7 @@ impl ServerCertVerifier for ServerVerifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         signature::tls12(message, cert, signed, &self.0.algorithms)
+            .inspect_err(|_unproven| note::note_fault(&explain::unproven(Side::Upstream, cert)))
     }
 
     fn verify_tls13_signature(
@@ -80,6 +81,7 @@ impl ServerCertVerifier for ServerVerifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         signature::tls13(message, cert, signed, &self.0.algorithms)
+            .inspect_err(|_unproven| note::note_fault(&explain::unproven(Side::Upstream, cert)))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

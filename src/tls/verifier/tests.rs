@@ -103,9 +103,9 @@ fn leniency_needs_the_signature_of_an_anchor() {
     }
 }
 
-/// Threat: what a leniently accepted certificate signs.
+/// Threat 5: what a leniently accepted certificate signs.
 #[test]
-fn a_lenient_leaf_never_vouches_for_another() {
+fn t05_a_lenient_leaf_never_vouches_for_another() {
     let pki = TestPki::new();
     pki.openssl_ca("my-ca");
     for (leaf, extensions) in [("v1", ""), ("pinned", "basicConstraints=CA:FALSE")] {
@@ -231,4 +231,48 @@ fn no_ca_names_are_hinted() {
     let verifier = ClientVerifier::new(judge.anchors, judge.algorithms, false, None);
     assert!(verifier.root_hint_subjects().is_empty());
     assert!(verifier.client_auth_mandatory());
+}
+
+/// Threat 3: one second before its dates, at both ends of them, and one second after.
+#[test]
+fn t03_a_certificate_counts_from_its_first_to_its_last_second() {
+    let pki = TestPki::new();
+    let mut params = crate::tls::testing::client_params("short");
+    params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2036, 1, 1);
+    pki.write("short.crt", pki.ca.issue(params).cert_pem());
+    let judge = judge(&pki, "ca.crt", false);
+    let chain = chain(&pki, "short.crt");
+    let at = |seconds: u64| {
+        let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+        judge.judge(&chain[0], &[], now).is_ok()
+    };
+    let (first, last) = (1_767_225_600, 2_082_758_400);
+    assert_eq!([at(first - 1), at(first), at(last), at(last + 1)], [false, true, true, false]);
+}
+
+/// Threat 4: a server's certificate, stolen or given away, is no client's.
+#[test]
+fn t04_a_certificate_for_servers_alone_is_no_clients() {
+    let pki = TestPki::new();
+    let fault = verdict(&judge(&pki, "ca.crt", false), &pki, "server.crt").unwrap_err();
+    assert_eq!(fault.reason, "client_cert_eku");
+    assert_eq!(fault.why, "it allows serverAuth and not clientAuth");
+}
+
+/// Threat 6: a root that is past its end, which path validation itself would not mind.
+#[test]
+fn t06_an_expired_root_vouches_for_nobody_and_is_named() {
+    let pki = TestPki::new();
+    let mut params = crate::tls::testing::ca_params("Past");
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    let past = crate::tls::testing::Ca::self_signed(params);
+    pki.write("leaf.crt", past.issue(crate::tls::testing::client_params("late")).cert_pem());
+    pki.write("both.crt", pki.ca.pem() + &past.pem());
+    let judge = judge(&pki, "both.crt", false);
+    let fault = verdict(&judge, &pki, "leaf.crt").unwrap_err();
+    assert_eq!(fault.reason, "ca_expired");
+    assert!(fault.why.contains("is left out: it expired on 2021-01-01"), "{}", fault.why);
+    assert_eq!(verdict(&judge, &pki, "client.crt").unwrap(), None);
 }

@@ -1,0 +1,114 @@
+//! The threats by number: where each is tested, and those that need the program and real clients.
+
+use std::path::Path;
+
+use crate::refusals::{Program, s_client};
+use crate::support::pki::TestPki;
+
+/// Number, file and test. Resumption is off, so that one test stands for all that could follow
+/// from it.
+const TESTED: [(u8, &str, &str); 19] = [
+    (1, HERE, "t01_a_client_without_a_certificate_gets_an_alert_and_no_answer"),
+    (2, HERE, "t02_a_client_of_another_ca_gets_an_alert_and_no_answer"),
+    (3, VERIFIER, "t03_a_certificate_counts_from_its_first_to_its_last_second"),
+    (4, VERIFIER, "t04_a_certificate_for_servers_alone_is_no_clients"),
+    (5, VERIFIER, "t05_a_lenient_leaf_never_vouches_for_another"),
+    (6, VERIFIER, "t06_an_expired_root_vouches_for_nobody_and_is_named"),
+    (7, HERE, "t07_an_offered_session_is_never_resumed"),
+    (8, HERE, "t07_an_offered_session_is_never_resumed"),
+    (9, HERE, "t07_an_offered_session_is_never_resumed"),
+    (10, HERE, "t07_an_offered_session_is_never_resumed"),
+    (13, REVOCATION, "the_newest_of_several_lists_wins_wherever_it_stands"),
+    (14, REVOCATION, "an_older_list_never_replaces_the_one_in_force"),
+    (15, RELOAD, "a_broken_pair_keeps_the_last_good_one_loudly_until_it_is_mended"),
+    (16, RELOAD, "files_written_in_place_one_after_the_other_are_taken_together"),
+    (17, RELOAD, "a_hundred_swaps_of_a_kubernetes_volume_are_all_seen"),
+    (18, RELOAD, "files_that_never_rest_do_not_starve_the_reload"),
+    (
+        36,
+        "src/tls/client/tests.rs",
+        "t36_nothing_is_sent_to_an_upstream_that_cannot_prove_its_name",
+    ),
+    (47, LIFECYCLE, "a_drain_answers_every_request_that_was_begun"),
+    (48, LIFECYCLE, "frozen_peers_do_not_hold_up_the_end"),
+];
+
+const HERE: &str = "tests/it/threats/mod.rs";
+const LIFECYCLE: &str = "tests/it/lifecycle.rs";
+const RELOAD: &str = "src/tls/reload/tests.rs";
+const REVOCATION: &str = "src/tls/revocation/tests.rs";
+const VERIFIER: &str = "src/tls/verifier/tests.rs";
+
+/// Threats without a test yet. Whoever writes one moves its number up.
+const UNTESTED: [u8; 8] = [11, 12, 19, 20, 21, 22, 37, 46];
+
+fn source(file: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+}
+
+#[test]
+fn every_threat_has_its_test_or_is_known_to_have_none() {
+    for (number, file, test) in TESTED {
+        assert!(source(file).contains(&format!("fn {test}()")), "threat {number}: no {test}");
+    }
+    let mut listed: Vec<u8> =
+        TESTED.map(|(number, ..)| number).into_iter().chain(UNTESTED).collect();
+    listed.sort_unstable();
+    let all: Vec<u8> = (1..=22).chain(36..=37).chain(46..=48).collect();
+    assert_eq!(listed, all);
+}
+
+fn started(pki: &TestPki) -> Program {
+    Program::start(pki, "client_ca_file: ca.crt")
+}
+
+/// Guarantees: alert 116, certificate_required, whatever protocol is offered; nobody without a
+/// certificate reaches a handler.
+#[test]
+fn t01_a_client_without_a_certificate_gets_an_alert_and_no_answer() {
+    let pki = TestPki::new();
+    for protocol in ["h2", "http/1.1"] {
+        let program = started(&pki);
+        let said = s_client(&pki, program.port, &format!("-tls1_3 -alpn {protocol}"));
+        assert!(said.contains("SSL alert number 116"), "{said}");
+        assert_eq!(program.refusal("nobody")["reason"], "client_cert_missing");
+    }
+}
+
+#[test]
+fn t02_a_client_of_another_ca_gets_an_alert_and_no_answer() {
+    let pki = TestPki::new();
+    for version in ["-tls1_2", "-tls1_3"] {
+        let program = started(&pki);
+        let words = format!("{version} -cert other-client.crt -key other-client.key");
+        let said = s_client(&pki, program.port, &words);
+        assert!(said.contains("SSL alert number 48"), "{said}");
+        assert_eq!(program.refusal("stranger")["reason"], "client_cert_unknown_issuer");
+    }
+}
+
+/// Scenario: a client keeps its session and offers it again.
+/// Guarantees: the handshake is a full one, in which the certificate is judged anew: there is no
+/// session that could outlive the trust it was made under.
+#[test]
+fn t07_an_offered_session_is_never_resumed() {
+    let pki = TestPki::new();
+    let program = started(&pki);
+    for version in ["-tls1_2", "-tls1_3"] {
+        let who = format!("{version} -cert client.crt -key client.key -CAfile ca.crt");
+        // Without a session to keep, openssl writes no file.
+        let first = talk(&pki, program.port, &format!("{who} -sess_out session.pem"));
+        assert!(first.contains("New, TLSv1."), "{first}");
+        if !pki.path("session.pem").exists() {
+            continue;
+        }
+        let again = talk(&pki, program.port, &format!("{who} -sess_in session.pem"));
+        assert!(again.contains("New, TLSv1.") && !again.contains("Reused, "), "{again}");
+        std::fs::remove_file(pki.path("session.pem")).unwrap();
+    }
+}
+
+/// An accepted client that hangs up of its own accord.
+fn talk(pki: &TestPki, port: u16, words: &str) -> String {
+    s_client(pki, port, &format!("{words} -no_ign_eof"))
+}
