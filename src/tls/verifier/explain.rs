@@ -167,7 +167,10 @@ fn rarer(
             reason("client_cert_extension", "upstream_cert_extension"),
             format!(
                 "it or an issuer has a critical extension that is not understood ({})",
-                shown(&leaf.unknown_critical.join(", "))
+                match leaf.unknown_critical.as_slice() {
+                    [] => "perhaps certificatePolicies".to_owned(),
+                    list => shown(&list.join(", ")),
+                }
             ),
             "re-issue it without marking that extension critical".to_owned(),
         ),

@@ -23,4 +23,6 @@ pub(super) use server::{NoVerifier, ServerVerifier};
 pub(super) use note::note_asked;
 
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod tests;
