@@ -147,11 +147,10 @@ impl Revocations {
             Some(known) if self.policy.expired == OnDoubt::Deny => {
                 Err(self.expired(known, subject.is_leaf, now))
             }
-            Some(_) => Ok(()),
             None if self.policy.unknown == OnDoubt::Deny => {
                 Err(self.unknown(&list::name_of(subject.issuer), subject.is_leaf))
             }
-            None => Ok(()),
+            Some(_) | None => Ok(()),
         }
     }
 

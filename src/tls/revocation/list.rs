@@ -244,8 +244,10 @@ fn pack(serial: &[u8]) -> Serial {
     packed
 }
 
-/// One extension: its OID, whether it is critical, and its value.
-fn extension<'a>(list: &mut Reader<'a>) -> Option<(&'a [u8], bool, &'a [u8])> {
+/// Its OID, whether it is critical, and its value.
+type Extension<'a> = (&'a [u8], bool, &'a [u8]);
+
+fn extension<'a>(list: &mut Reader<'a>) -> Option<Extension<'a>> {
     let mut one = Reader::new(list.expect(SEQUENCE)?.value);
     let oid = one.expect(der::OID)?.value;
     let critical = one.optional(der::BOOLEAN)?.is_some_and(|flag| flag.value != [0]);
@@ -270,7 +272,9 @@ fn entry_reason(extensions: &[u8]) -> Result<u8, Unfit> {
     Ok(reason)
 }
 
-fn extensions_of(tagged: &[u8]) -> Result<(Option<Box<[u8]>>, Scope), Unfit> {
+type Number = Box<[u8]>;
+
+fn extensions_of(tagged: &[u8]) -> Result<(Option<Number>, Scope), Unfit> {
     let found = Reader::new(tagged).expect(SEQUENCE).ok_or_else(damaged)?;
     let mut list = Reader::new(found.value);
     let (mut number, mut scope) = (None, Scope::default());

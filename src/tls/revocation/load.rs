@@ -69,8 +69,10 @@ pub(in crate::tls) fn load(
     if problems.is_empty() { Ok(Some(revocations)) } else { Err(problems) }
 }
 
+type Der = Vec<u8>;
+
 /// Every list of a file in DER, with its line.
-fn lists_of(source: &Pem) -> Result<Vec<(usize, Vec<u8>)>, Vec<Problem>> {
+fn lists_of(source: &Pem) -> Result<Vec<(usize, Der)>, Vec<Problem>> {
     let one = |bad: Problem| vec![bad];
     let bytes = match &source.source {
         PemSource::File(path) => file::read_up_to(path, file::MAX_LIST_BYTES)

@@ -174,7 +174,7 @@ fn load_after(
     ends.extend(expiry::lists(verifier.as_ref().and_then(|one| one.revocations())));
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(own.certified)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    resumption(&mut config, tls.session_resumption.unwrap_or(verifier.is_none()));
+    resumption(&mut config, tls.session_resumption.unwrap_or_else(|| verifier.is_none()));
     // Early data can be replayed.
     config.max_early_data_size = 0;
     Ok(Loaded {

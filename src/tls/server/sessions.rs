@@ -8,9 +8,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustls::server::StoresServerSessions;
+use tokio::time::Instant;
 
 /// The sessions of one snapshot.
 #[derive(Default)]
@@ -18,12 +19,14 @@ pub(super) struct Sessions(Mutex<Kept>);
 
 #[derive(Default)]
 struct Kept {
-    /// With when it began and how many puts came before it.
-    by_key: HashMap<Vec<u8>, (Instant, u64, Vec<u8>)>,
+    by_key: HashMap<Vec<u8>, Session>,
     /// Oldest first; some are gone already.
     order: VecDeque<(u64, Vec<u8>)>,
     puts: u64,
 }
+
+/// When it began, how many puts came before it, and its secrets.
+type Session = (Instant, u64, Vec<u8>);
 
 impl Sessions {
     fn kept(&self) -> MutexGuard<'_, Kept> {

@@ -11,6 +11,7 @@ use super::*;
 use crate::tls::testing::{TestPki, pem_file, raw_client, server_tls};
 
 /// Both sides of a finished handshake; the client has read its tickets.
+#[expect(clippy::unwrap_in_result, reason = "the error is the verdict; all else fails the test")]
 fn shake(
     snapshot: &ServerSnapshot,
     client: &Arc<ClientConfig>,

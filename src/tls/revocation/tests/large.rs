@@ -1,9 +1,8 @@
 //! What a large list costs.
 
-use std::time::Instant;
-
 use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevokedCertParams, SerialNumber};
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use super::{is_trusted, load, revoking, serial};
 use crate::tls::testing::{TestPki, client_params, server_tls};

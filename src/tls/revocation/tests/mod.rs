@@ -291,7 +291,7 @@ fn a_revoked_intermediate_takes_its_clients_with_it() {
     write("root.crl", &pki.ca, &[&as_leaf]);
     let Verdict::Revoked(revoked) = verdict(&load(&both), &chain) else { panic!() };
     assert!(revoked.why.starts_with("an issuer that it came with cannot be relied on: its CA"));
-    let mut leaf_only = both.clone();
+    let mut leaf_only = both;
     leaf_only.revocation.scope = RevocationScope::Leaf;
     assert!(matches!(verdict(&load(&leaf_only), &chain), Verdict::Trusted));
 }
