@@ -49,8 +49,10 @@ fn health(settings: &HealthCheck, state: State, reloads: &ReloadStatus) -> Respo
                 "uptime": go_duration(start.elapsed()),
             });
             let refused = refused(reloads);
-            if !refused.is_empty() {
-                body["certificatesNotReloaded"] = refused.into();
+            if let Some(body) = body.as_object_mut()
+                && !refused.is_empty()
+            {
+                body.insert("certificatesNotReloaded".to_owned(), refused.into());
             }
             (StatusCode::OK, &settings.healthy_body, body)
         }

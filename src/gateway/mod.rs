@@ -165,22 +165,27 @@ impl Gateway {
         drain.begin(Instant::now() + timeout);
         info!(timeout = ?timeout, "draining: no new requests; those under way are finished");
         while loops.join_next().await.is_some() {}
-        // Both branches are cancel-safe.
-        let unanswered = loop {
-            tokio::select! {
-                unanswered = crew.finish() => break unanswered,
-                request = next(&mut requests) => if request == Request::Drain {
-                    warn!("asked again to end: ending at once");
-                    drain.begin(Instant::now());
-                }
-            }
-        };
+        let unanswered = drained(&mut crew, &mut requests, &drain).await;
         drop(stop_extensions);
         while surface.join_next().await.is_some() {}
         reloading.shutdown().await;
         match failure {
             Some(problem) => Err(problem.into()),
             None => Ok(conclude(unanswered)),
+        }
+    }
+}
+
+/// Waits for the workers; how many requests they left. A second request to end is obeyed at once.
+async fn drained(crew: &mut Crew, requests: &mut mpsc::Receiver<Request>, drain: &Drain) -> usize {
+    loop {
+        // Both branches are cancel-safe.
+        tokio::select! {
+            unanswered = crew.finish() => return unanswered,
+            request = next(requests) => if request == Request::Drain {
+                warn!("asked again to end: ending at once");
+                drain.begin(Instant::now());
+            }
         }
     }
 }
