@@ -1,6 +1,12 @@
 //! The checker against `prost`: MB/s for a request of each signal, whole and in the frames of
 //! 16 kB in which HTTP/2 brings it.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot make its requests ends"
+)]
+
 mod requests;
 
 use bytes::Bytes;

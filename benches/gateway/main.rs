@@ -7,6 +7,11 @@
     clippy::disallowed_methods,
     reason = "a benchmark prints, and reads files that it wrote"
 )]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot make its requests ends"
+)]
 
 mod load;
 mod peers;

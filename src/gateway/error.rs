@@ -68,4 +68,7 @@ pub(crate) enum RunProblem {
     /// An accept loop ended.
     #[error("an accept loop ended, which it never should; the log says why [listener_ended]")]
     Listener,
+    /// The reloader of certificates ended.
+    #[error("the reloader ended, which it never should; the log says why [reloader_ended]")]
+    Reloader,
 }

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sd_notify::NotifyState;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
@@ -148,16 +148,12 @@ impl Gateway {
         info!("Everything is ready. Begin running and processing data.");
         tell_init_system(NotifyState::Ready);
 
-        // Both branches are cancel-safe.
-        let failure = loop {
-            tokio::select! {
-                request = next(&mut requests) => match request {
-                    Request::Drain => break None,
-                    Request::Reload => force.notify_one(),
-                },
-                _ = crew.joined.join_next() => break Some(RunProblem::Worker),
-                _ = loops.join_next() => break Some(RunProblem::Listener),
-            }
+        // Every branch is cancel-safe.
+        let failure = tokio::select! {
+            () = asked_to_drain(&mut requests, &force) => None,
+            _ = crew.joined.join_next() => Some(RunProblem::Worker),
+            _ = loops.join_next() => Some(RunProblem::Listener),
+            _ = reloading.join_next() => Some(RunProblem::Reloader),
         };
         self.readiness.set_draining();
         tell_init_system(NotifyState::Stopping);
@@ -230,6 +226,13 @@ impl Crew {
             self.unanswered += ended.ok().flatten().unwrap_or_default();
         }
         self.unanswered
+    }
+}
+
+/// Lets the reloader look whenever it is asked for, until a drain is.
+async fn asked_to_drain(requests: &mut mpsc::Receiver<Request>, reload: &Notify) {
+    while next(requests).await == Request::Reload {
+        reload.notify_one();
     }
 }
 

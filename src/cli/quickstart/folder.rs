@@ -116,10 +116,10 @@ impl Folder {
         let senders = self.authority(&self.senders_ca, "Quickstart senders CA", force)?;
         let backend = self.authority(&self.backend_ca, "Quickstart backend CA", force)?;
         let made = [
-            leaf(&senders, &self.listener, server("gateway"), force)?,
-            leaf(&senders, &self.sender, client("sender", Some(spiffe)), force)?,
-            leaf(&backend, &self.backend, server("backend"), force)?,
-            leaf(&backend, &self.exporter, client("gateway", None), force)?,
+            leaf(&senders, &self.listener, &server("gateway"), force)?,
+            leaf(&senders, &self.sender, &client("sender", Some(spiffe)), force)?,
+            leaf(&backend, &self.backend, &server("backend"), force)?,
+            leaf(&backend, &self.exporter, &client("gateway", None), force)?,
         ];
         Ok(senders.is_new || backend.is_new || made.contains(&true))
     }
@@ -205,7 +205,7 @@ struct Signer {
 }
 
 /// Keeps a good certificate, makes a missing one. Returns whether it was made.
-fn leaf(signer: &Signer, paths: &Paths, leaf: Leaf, force: bool) -> Result<bool, FolderError> {
+fn leaf(signer: &Signer, paths: &Paths, leaf: &Leaf, force: bool) -> Result<bool, FolderError> {
     let exists = paths.cert.exists() || paths.key.exists();
     if exists && !force {
         usable(&paths.cert, Some(&signer.subject))?;
@@ -215,7 +215,7 @@ fn leaf(signer: &Signer, paths: &Paths, leaf: Leaf, force: bool) -> Result<bool,
         }
         return Ok(false);
     }
-    paths.write(&signer.authority.issue(&leaf)?, force)?;
+    paths.write(&signer.authority.issue(leaf)?, force)?;
     Ok(true)
 }
 

@@ -49,7 +49,7 @@ pub(super) fn load(
     };
     let public = signer.public_key();
     let public = public.as_ref().and_then(|spki| public_bits_of_spki(spki));
-    let chain = leaf_first(cert, key, chain, public, warnings).map_err(|e| vec![e])?;
+    let chain = leaf_first(cert, key, chain, public.as_deref(), warnings).map_err(|e| vec![e])?;
     let Some((leaf, _der)) = chain.first() else { return Err(Vec::new()) };
     let leaf = leaf.clone();
     judge_leaf(cert, &leaf, purpose, warnings).map_err(|e| vec![e])?;
@@ -107,10 +107,10 @@ fn leaf_first(
     cert: &Pem,
     key: &Pem,
     mut chain: Chain,
-    public: Option<Vec<u8>>,
+    public: Option<&[u8]>,
     warnings: &mut Vec<Problem>,
 ) -> Result<Chain, Problem> {
-    let place = chain.iter().position(|(_facts, der)| public_bits(der) == public);
+    let place = chain.iter().position(|(_facts, der)| public_bits(der).as_deref() == public);
     match place {
         Some(0) => {}
         Some(index) => {

@@ -81,13 +81,9 @@ impl Handshake<'_> {
     }
 
     fn refusal(&self, reason: &'static str, what: String, help: &str) -> Refusal {
-        Refusal {
-            reason,
-            message: format!("{} {what}", self.who()),
-            help: help.to_owned(),
-            probe: false,
-            subject: String::new(),
-        }
+        let mut message = what;
+        message.insert_str(0, &format!("{} ", self.who()));
+        Refusal { reason, message, help: help.to_owned(), probe: false, subject: String::new() }
     }
 
     fn probe(&self, reason: &'static str, what: String, help: &str) -> Refusal {

@@ -17,7 +17,11 @@ pub(super) fn name_mismatch(
         Some(facts) if !has_names(facts) => (
             format!(
                 "the certificate has no subjectAltName (its CN {} does not count)",
-                facts.identity.common_name.as_deref().map_or("is absent and".to_owned(), shown)
+                facts
+                    .identity
+                    .common_name
+                    .as_deref()
+                    .map_or_else(|| "is absent and".to_owned(), shown)
             ),
             format!("re-issue it with `-addext subjectAltName=DNS:{wanted_text}`"),
         ),

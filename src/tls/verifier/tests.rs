@@ -29,9 +29,12 @@ fn verdict(judge: &Judge, pki: &TestPki, file: &str) -> Result<Option<Leniency>,
     judge.judge(&chain[0], &chain[1..], UnixTime::now())
 }
 
+/// Accepted, and with which leniency, or refused for which reason.
+type Expected = Result<Option<Leniency>, &'static str>;
+
 /// Name, extensions of the leaf, more words for `openssl x509`, and what becomes of it. Go accepts
 /// all but those that are refused with a reason here.
-const LEAVES: [(&str, &str, &str, Result<Option<Leniency>, &str>); 17] = [
+const LEAVES: [(&str, &str, &str, Expected); 17] = [
     ("recipe-without-extfile", "", "", Ok(Some(Leniency::V1))),
     ("cn-only", "basicConstraints=CA:FALSE", "", Ok(None)),
     ("key-id-only", "subjectKeyIdentifier=hash", "", Ok(None)),

@@ -133,11 +133,11 @@ async fn steady_http(address: SocketAddr, connector: TlsConnector, tally: Arc<Ta
     let mut sender: Option<http1::SendRequest<Full<Bytes>>> = None;
     loop {
         pace.tick().await;
-        if !sender.as_ref().is_some_and(|sender| !sender.is_closed()) {
+        if sender.as_ref().is_none_or(http1::SendRequest::is_closed) {
             match timeout(DEADLINE, connect(address, &connector)).await {
                 Ok(Ok(stream)) => sender = Some(speak(stream).await.unwrap()),
                 other => {
-                    let failure = other.map(|inner| inner.err()).ok().flatten();
+                    let failure = other.map(Result::err).ok().flatten();
                     tally.request::<(), _>("steady HTTP, connect", Err(format!("{failure:?}")));
                     continue;
                 }

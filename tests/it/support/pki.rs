@@ -5,6 +5,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::needless_pass_by_value,
     reason = "a fixture that cannot be made fails its test"
 )]
 
@@ -75,8 +76,8 @@ impl TestPki {
             other_server,
             other_client,
         };
-        pki.write("ca.crt", &pki.ca.pem());
-        pki.write("other-ca.crt", &pki.other_ca.pem());
+        pki.write("ca.crt", pki.ca.pem());
+        pki.write("other-ca.crt", pki.other_ca.pem());
         pki.write_pair("server", &pki.server);
         pki.write_pair("client", &pki.client);
         pki.write_pair("other-server", &pki.other_server);
