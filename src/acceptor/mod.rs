@@ -14,6 +14,7 @@ use rustls_pki_types::UnixTime;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::acceptor::report::Report;
 use crate::config::sections::ServerLimits;
@@ -22,7 +23,7 @@ use crate::metrics::{Metrics, OpenGuard};
 use crate::tls::inspect;
 use crate::tls::store::Watch;
 use crate::tls::{
-    Alpn, Handshake, Plaintext, Recorded, Refusal, ServerSnapshot, Standing, noted, seen,
+    Alpn, Fault, Handshake, Plaintext, Recorded, Refusal, ServerSnapshot, Standing, noted, seen,
 };
 
 pub(crate) use stream::{Stream, Transport};
@@ -92,10 +93,7 @@ impl Acceptor {
         let snapshot = snapshots.current();
         let shaken = self.shake(stream, peer, &snapshot, deadline).await;
         let (stream, refusal) = match shaken {
-            Ok(accepted) => {
-                self.0.metrics.handshake("ok", "");
-                return Ok(accepted);
-            }
+            Ok(accepted) => return Ok(accepted),
             Err(failed) => failed,
         };
         self.0.metrics.handshake("refused", refusal.reason);
@@ -137,33 +135,44 @@ impl Acceptor {
             Ok(Ok(stream)) => stream,
         };
         stream.get_mut().0.forget();
-        let connection = stream.get_ref().1;
-        if let Some(fault) = snapshot.refuses_resumed(connection, UnixTime::now()) {
+        if let Some(fault) = snapshot.refuses_resumed(stream.get_ref().1, UnixTime::now()) {
             return Err((None, explain(&[], None).distrusted(&fault)));
         }
+        Ok(self.welcome(Box::new(stream), peer, snapshot, note.fault.as_ref()))
+    }
+
+    /// The handshake is done; a `fault` is the verifier's, where it only reports.
+    fn welcome(
+        &self,
+        stream: Box<TlsStream<Recorded<Stream>>>,
+        peer: &str,
+        snapshot: &ServerSnapshot,
+        fault: Option<&Fault>,
+    ) -> Accepted {
+        let connection = stream.get_ref().1;
         let alpn = Alpn::from_negotiated(connection.alpn_protocol());
-        let identity = connection
-            .peer_certificates()
+        // A certificate that was not accepted proves nothing.
+        let chain = connection.peer_certificates().filter(|_chain| fault.is_none());
+        let identity = chain
             .and_then(|chain| chain.first())
             .and_then(|leaf| inspect::describe(leaf))
             .map(|facts| Arc::new(facts.identity));
         let mut standing = None;
-        if let (Some(identity), Some(chain)) = (&identity, connection.peer_certificates()) {
+        if let (Some(identity), Some(chain)) = (&identity, chain) {
             seen::record(identity, chain.iter().map(AsRef::as_ref));
             standing = self.0.snapshots.clone().map(|snapshots| {
                 Standing::new(chain, identity.not_after, snapshots, snapshot.generation)
             });
         }
-        let of_ca = connection
-            .peer_certificates()
-            .map(|chain| self.0.metrics.connection_of(&snapshot.ca_of(chain)));
-        Ok(Accepted {
-            io: Transport::Tls(Box::new(stream)),
-            alpn,
-            identity,
-            standing,
-            _of_ca: of_ca,
-        })
+        let of_ca = chain.map(|chain| self.0.metrics.connection_of(&snapshot.ca_of(chain)));
+        if snapshot.only_reports && chain.is_none() {
+            let refusal = Handshake { peer, first: &[], fault, about: &snapshot.about }.would_be();
+            self.0.metrics.handshake("reported", refusal.reason);
+            self.0.report.would_refuse(&refusal, peer);
+        } else {
+            self.0.metrics.handshake("ok", "");
+        }
+        Accepted { io: Transport::Tls(stream), alpn, identity, standing, _of_ca: of_ca }
     }
 }
 

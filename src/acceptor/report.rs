@@ -58,6 +58,16 @@ impl Report {
             );
             return;
         }
+        self.warn(refusal, peer, "a TLS handshake was refused");
+    }
+
+    /// Logs why a peer that is let in would be refused, unless it was said already.
+    pub(super) fn would_refuse(&self, refusal: &Refusal, peer: &str) {
+        let text = "let in, as client_auth is report_only; client_auth: require would refuse it";
+        self.warn(refusal, peer, text);
+    }
+
+    fn warn(&self, refusal: &Refusal, peer: &str, text: &'static str) {
         let verdict = self.weigh(refusal, peer, Instant::now());
         if let Verdict::Say { repeated, unsaid } = verdict {
             tracing::warn!(
@@ -67,7 +77,7 @@ impl Report {
                 help = %refusal.help,
                 repeated,
                 other_refusals_not_logged = unsaid,
-                "a TLS handshake was refused"
+                "{text}"
             );
         }
     }

@@ -4,8 +4,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::*;
+use crate::config::sections::{ClientAuth, ServerTls};
+use crate::config::types::TlsVersion;
 use crate::tls::store::Store;
-use crate::tls::testing::{TestPki, client_tls, raw_client, server_tls};
+use crate::tls::testing::{TestPki, client_tls, pem_file, raw_client, server_tls};
 use crate::tls::{Connector, client, server};
 
 /// Scenario: a client with a certificate of the demanded CA connects and sends five bytes.
@@ -62,5 +64,92 @@ async fn a_certificate_without_its_key_is_refused_by_name() {
         let refusal = accepted.unwrap_err();
         assert_eq!(refusal.reason, "client_cert_not_proven");
         assert!(refusal.message.contains("presented CN=test-client"), "{refusal}");
+    }
+}
+
+/// Who shakes hands with a listener: the fixture's client, one of another CA, one without a
+/// certificate.
+const CLIENTS: [Option<&str>; 3] = [Some("client"), Some("other-client"), None];
+
+/// One handshake over one version of TLS: the subject that was proved, or the reason of a refusal.
+async fn shaken(
+    pki: &TestPki,
+    mode: ClientAuth,
+    client: Option<&str>,
+    version: TlsVersion,
+) -> (Result<Option<String>, &'static str>, Metrics) {
+    let metrics = Metrics::default();
+    let tls = ServerTls { client_auth: mode, ..server_tls(pki) };
+    let (_store, snapshots) = Store::new(server::load(&tls).unwrap().snapshot);
+    let acceptor = Acceptor::new(Some(snapshots), &ServerLimits::default(), metrics.clone());
+    let mut tls = client_tls(pki);
+    tls.common.max_version = Some(version);
+    tls.common.min_version = Some(version);
+    tls.common.cert = client.map(|name| pem_file("cert_file", pki.path(&format!("{name}.crt"))));
+    tls.common.key = client.map(|name| pem_file("key_file", pki.path(&format!("{name}.key"))));
+    let (_store, snapshots) = Store::new(client::load(&tls, &[b"h2"]).unwrap().snapshot);
+    let connector = Connector::new(snapshots, "localhost".to_owned());
+    let (near, far) = UnixStream::pair().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let connect = async {
+        // The refused hear it only when they read.
+        let mut connected = connector.connect(near, "localhost:4317", deadline).await.ok()?;
+        connected.io.write_all(b"x").await.ok()?;
+        connected.io.flush().await.ok()?;
+        connected.io.read_u8().await.ok()
+    };
+    let accept = async {
+        let mut accepted = acceptor.accept(Stream::from(far), "192.0.2.7:1").await;
+        if let Ok(accepted) = &mut accepted {
+            assert_eq!(accepted.io.read_u8().await.unwrap(), b'x');
+        }
+        accepted
+            .map(|accepted| accepted.identity.map(|identity| identity.subject.clone()))
+            .map_err(|refusal| refusal.reason)
+    };
+    (tokio::join!(accept, connect).0, metrics)
+}
+
+/// Scenario: every mode of `client_auth` meets every kind of client over TLS 1.2 and 1.3.
+/// Guarantees: only `report_only` lets a bad certificate in, only `require` refuses those without
+/// one, and nobody has an identity whose certificate was not accepted.
+#[tokio::test]
+async fn each_mode_of_client_auth_lets_in_whom_it_says() {
+    let proved = || Ok(Some("CN=test-client".to_owned()));
+    let unknown = Err("client_cert_unknown_issuer");
+    let cases = [
+        (ClientAuth::Require, [proved(), unknown.clone(), Err("client_cert_missing")]),
+        (ClientAuth::Optional, [proved(), unknown, Ok(None)]),
+        (ClientAuth::ReportOnly, [proved(), Ok(None), Ok(None)]),
+    ];
+    let pki = TestPki::new();
+    for version in [TlsVersion::V12, TlsVersion::V13] {
+        for (mode, expected) in &cases {
+            for (client, expected) in CLIENTS.into_iter().zip(expected) {
+                let (outcome, _metrics) = shaken(&pki, *mode, client, version).await;
+                assert_eq!(&outcome, expected, "{mode:?} {client:?} {version:?}");
+            }
+        }
+    }
+}
+
+/// Guarantees: with `report_only` those who would be refused are counted, each with the reason that
+/// `require` would give; others are not.
+#[tokio::test]
+async fn report_only_counts_who_would_be_refused_and_why() {
+    let pki = TestPki::new();
+    for (client, labels) in [
+        (Some("client"), "{result=\"ok\",reason=\"\"}"),
+        (Some("other-client"), "{result=\"reported\",reason=\"client_cert_unknown_issuer\"}"),
+        (None, "{result=\"reported\",reason=\"client_cert_missing\"}"),
+    ] {
+        let (outcome, metrics) =
+            shaken(&pki, ClientAuth::ReportOnly, client, TlsVersion::V13).await;
+        assert!(outcome.is_ok());
+        let text = metrics.render();
+        let counted = text.lines().filter(|line| line.contains("handshakes_total{"));
+        let counted: Vec<&str> = counted.collect();
+        assert_eq!(counted.len(), 1, "{text}");
+        assert!(counted[0].contains(labels) && counted[0].ends_with(" 1"), "{counted:?}");
     }
 }

@@ -35,4 +35,4 @@ pub(crate) use profile::Alpn;
 pub(crate) use recorded::Recorded;
 pub(crate) use refusal::{Handshake, Plaintext, Refusal};
 pub(crate) use server::{About, Loss, ServerSnapshot, Standing};
-pub(crate) use verifier::{Verdict, noted};
+pub(crate) use verifier::{Fault, Verdict, noted};

@@ -54,6 +54,11 @@ impl Handshake<'_> {
         self.certificate(fault)
     }
 
+    /// For a peer that is let in all the same, because the listener only reports.
+    pub(crate) fn would_be(&self) -> Refusal {
+        self.fault.map_or_else(|| self.no_certificate(), |fault| self.certificate(fault))
+    }
+
     /// For a handshake that did not end in time.
     pub(crate) fn timed_out(&self, seconds: f64) -> Refusal {
         self.probe(

@@ -14,7 +14,7 @@ use rustls::sign::SingleCertAndKey;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use crate::config::sections::ServerTls;
+use crate::config::sections::{ClientAuth, ServerTls};
 use crate::config::{Problem, Span};
 use crate::metrics::End;
 use crate::tls::anchors::{self, Anchors};
@@ -36,6 +36,8 @@ pub(crate) struct ServerSnapshot {
     pub(crate) generation: u64,
     /// Whether client certificates are demanded.
     pub(crate) demands_certificates: bool,
+    /// Whether those who would be refused are let in and reported.
+    pub(crate) only_reports: bool,
     pub(crate) config: Arc<ServerConfig>,
     /// The one in `config`, to ask it outside of a handshake.
     pub(super) verifier: Option<Arc<ClientVerifier>>,
@@ -63,8 +65,7 @@ impl ServerSnapshot {
         connection: &ServerConnection,
         now: UnixTime,
     ) -> Option<Fault> {
-        if !self.demands_certificates || connection.handshake_kind() != Some(HandshakeKind::Resumed)
-        {
+        if self.verifier.is_none() || connection.handshake_kind() != Some(HandshakeKind::Resumed) {
             return None;
         }
         match self.verdict(connection.peer_certificates().unwrap_or_default(), now) {
@@ -174,13 +175,18 @@ fn load_after(
     ends.extend(expiry::lists(verifier.as_ref().and_then(|one| one.revocations())));
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(own.certified)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    resumption(&mut config, tls.session_resumption.unwrap_or_else(|| verifier.is_none()));
+    let mode = verifier.as_ref().map(|verifier| verifier.mode());
+    // A session remembers the certificate and not that it was only reported.
+    let resumes = mode != Some(ClientAuth::ReportOnly);
+    let wanted = tls.session_resumption.unwrap_or_else(|| verifier.is_none());
+    resumption(&mut config, resumes && wanted);
     // Early data can be replayed.
     config.max_early_data_size = 0;
     Ok(Loaded {
         snapshot: ServerSnapshot {
             generation: next_generation(),
-            demands_certificates: verifier.is_some(),
+            demands_certificates: mode == Some(ClientAuth::Require),
+            only_reports: mode == Some(ClientAuth::ReportOnly),
             config: Arc::new(config),
             verifier,
             about,
@@ -222,7 +228,8 @@ fn verifier(
     let revocations = revocation::load(&tls.client_crl, &inputs, warnings)
         .map_err(|problems| CredentialsError { problems })?
         .map(Arc::new);
-    Ok(Some(ClientVerifier::new(anchors, algorithms, tls.strict_x509, revocations)))
+    let verifier = ClientVerifier::new(anchors, algorithms, tls.strict_x509, revocations);
+    Ok(Some(verifier.demanding(tls.client_auth)))
 }
 
 fn incomplete() -> Problem {

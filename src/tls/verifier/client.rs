@@ -8,15 +8,19 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
+use crate::config::sections::ClientAuth;
 use crate::tls::anchors::Anchors;
 use crate::tls::inspect;
 use crate::tls::revocation::Revocations;
 use crate::tls::verifier::judge::{Fault, Judge, Side, Verdict, warn_once};
 use crate::tls::verifier::{explain, note, signature};
 
-/// Demands a certificate of every sender.
+/// Verifies the certificates of senders, and demands one unless told otherwise.
 #[derive(Debug)]
-pub(in crate::tls) struct ClientVerifier(Judge);
+pub(in crate::tls) struct ClientVerifier {
+    judge: Judge,
+    mode: ClientAuth,
+}
 
 impl ClientVerifier {
     pub(in crate::tls) fn new(
@@ -25,17 +29,33 @@ impl ClientVerifier {
         strict: bool,
         revocations: Option<Arc<Revocations>>,
     ) -> Self {
-        Self(Judge { side: Side::Sender, anchors, algorithms, strict, revocations })
+        let judge = Judge { side: Side::Sender, anchors, algorithms, strict, revocations };
+        Self { judge, mode: ClientAuth::Require }
+    }
+
+    /// The same, demanding so much.
+    pub(in crate::tls) fn demanding(self, mode: ClientAuth) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// What is demanded.
+    pub(in crate::tls) fn mode(&self) -> ClientAuth {
+        self.mode
     }
 
     /// What is thought now of a chain that was accepted before.
     pub(in crate::tls) fn verdict(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Verdict {
-        self.0.verdict(chain, now)
+        // Where nothing is demanded there is no trust to lose; whoever only reports cuts nobody.
+        match self.mode {
+            ClientAuth::ReportOnly => Verdict::Trusted,
+            ClientAuth::Optional if chain.is_empty() => Verdict::Trusted,
+            ClientAuth::Optional | ClientAuth::Require => self.judge.verdict(chain, now),
+        }
     }
 
     /// The CA of the bundle that a chain ends in, by name.
     pub(in crate::tls) fn ca_of(&self, chain: &[CertificateDer<'_>]) -> Option<String> {
-        let members = &self.0.anchors.members;
+        let members = &self.judge.anchors.members;
         chain.iter().filter_map(|der| inspect::describe(der)).find_map(|facts| {
             let issuer = &facts.identity.issuer;
             members
@@ -47,7 +67,7 @@ impl ClientVerifier {
 
     /// Whom the CAs took back.
     pub(in crate::tls) fn revocations(&self) -> Option<&Revocations> {
-        self.0.revocations.as_deref()
+        self.judge.revocations.as_deref()
     }
 
     /// What a handshake at this moment would make of a chain.
@@ -57,7 +77,7 @@ impl ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Admission {
-        match self.0.judge(leaf, intermediates, now) {
+        match self.judge.judge(leaf, intermediates, now) {
             Ok(None) => Admission::Plain,
             Ok(Some(leniency)) => {
                 let (reason, why, help) = explain::leniency(Side::Sender, leniency);
@@ -69,7 +89,7 @@ impl ClientVerifier {
 
     /// For messages: what is trusted, and where that is written.
     pub(in crate::tls) fn trusted(&self) -> (String, String) {
-        (self.0.anchors.names(), self.0.anchors.place.clone())
+        (self.judge.anchors.names(), self.judge.anchors.place.clone())
     }
 }
 
@@ -98,13 +118,17 @@ impl ClientCertVerifier for ClientVerifier {
         &[]
     }
 
+    fn client_auth_mandatory(&self) -> bool {
+        self.mode == ClientAuth::Require
+    }
+
     fn verify_client_cert(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        match self.0.judge(end_entity, intermediates, now) {
+        match self.judge.judge(end_entity, intermediates, now) {
             Ok(leniency) => {
                 if let Some(leniency) = leniency {
                     warn_once(Side::Sender, leniency, end_entity);
@@ -113,7 +137,11 @@ impl ClientCertVerifier for ClientVerifier {
             }
             Err(fault) => {
                 note::note_fault(&fault);
-                Err(fault.alert.into())
+                match self.mode {
+                    // Whoever drives the handshake sees the note and trusts no name in it.
+                    ClientAuth::ReportOnly => Ok(ClientCertVerified::assertion()),
+                    ClientAuth::Optional | ClientAuth::Require => Err(fault.alert.into()),
+                }
             }
         }
     }
@@ -124,7 +152,7 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        signature::tls12(message, cert, signed, &self.0.algorithms)
+        signature::tls12(message, cert, signed, &self.judge.algorithms)
             .inspect_err(|_unproven| note::note_fault(&explain::unproven(Side::Sender, cert)))
     }
 
@@ -134,11 +162,11 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        signature::tls13(message, cert, signed, &self.0.algorithms)
+        signature::tls13(message, cert, signed, &self.judge.algorithms)
             .inspect_err(|_unproven| note::note_fault(&explain::unproven(Side::Sender, cert)))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.algorithms.supported_schemes()
+        self.judge.algorithms.supported_schemes()
     }
 }
