@@ -14,8 +14,6 @@
 //! | 5 composition | `gateway`, `worker` |
 //! | 6 process | `main`, `cli`, `fuzzing`, `measure` (for `benches/`) |
 
-// Taken away when every part is joined.
-#![allow(dead_code, unused_imports, reason = "parts are landing one by one")]
 #![cfg_attr(
     test,
     allow(

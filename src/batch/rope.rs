@@ -26,12 +26,6 @@ impl Rope {
         }
     }
 
-    /// Adds all pieces of another rope at the end.
-    pub fn append(&mut self, other: Self) {
-        self.len += other.len;
-        self.pieces.extend(other.pieces);
-    }
-
     /// Number of bytes in all pieces.
     pub fn len(&self) -> usize {
         self.len
@@ -95,11 +89,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn joining_ropes_keeps_order_and_length_and_shares_bytes() {
+    fn pushing_keeps_order_and_length_and_shares_bytes() {
         let first = Bytes::from_static(b"ab");
         let mut rope = Rope::from(first.clone());
         rope.push(Bytes::new());
-        rope.append(Rope::from_iter([Bytes::from_static(b"c"), Bytes::from_static(b"d")]));
+        rope.push(Bytes::from_static(b"c"));
+        rope.push(Bytes::from_static(b"d"));
         assert_eq!(rope.len(), 4);
         assert_eq!(rope.pieces().len(), 3);
         assert_eq!(rope.pieces()[0].as_ptr(), first.as_ptr());

@@ -106,7 +106,7 @@ pub(super) struct PrintConfigArgs {
 /// Whether secrets are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum PrintMode {
-    /// As [REDACTED].
+    /// As `[REDACTED]`.
     Redacted,
     /// As they are.
     Unredacted,

@@ -1,7 +1,5 @@
 //! `portcullis print-config`: the configuration as it is read.
 
-use std::io::Write as _;
-
 use crate::cli::args::{PrintConfigArgs, PrintFormat, PrintMode};
 use crate::cli::{Console, ExitStatus, fail, validate};
 use crate::config;

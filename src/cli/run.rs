@@ -1,7 +1,5 @@
 //! `portcullis --config ...`: the gateway in the foreground until it is told to end.
 
-use std::io::Write as _;
-
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
 };

@@ -1,8 +1,5 @@
 //! `portcullis validate`: a configuration and every file that it names, checked.
 
-use std::error::Error as _;
-use std::io::Write as _;
-
 use serde_json::json;
 
 use crate::cli::args::{ReportFormat, ValidateArgs};

@@ -1,4 +1,5 @@
-//! Every coding: there and back, cut anywhere, damaged, and too large.
+//! Every coding: there and back, cut anywhere, damaged, and too large. A long file, because all of
+//! its tests share the same few fixtures.
 
 use std::io::{Read as _, Write as _};
 

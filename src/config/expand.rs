@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::diagnostic::{Problem, Problems, Span};
-use crate::config::node::{Node, Origin, Scalar, Style, Value};
+use crate::config::node::{Node, Origin, Value};
 use crate::config::source::{Environment, split_keys, split_scheme};
 use crate::config::{file, yaml};
 

@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::telemetry::Recent;
 use crate::tls::reload::ReloadStatus;
 
-pub(crate) use readiness::{Readiness, State};
+pub(crate) use readiness::Readiness;
 pub(crate) use server::BindError;
 pub(crate) use zpages::ListenerLine;
 

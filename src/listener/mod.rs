@@ -63,7 +63,8 @@ pub(crate) enum RawStream {
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
-    Unix(UnixListener, Option<SocketFile>),
+    /// The file goes with the listener.
+    Unix(UnixListener, #[expect(dead_code, reason = "held to be dropped")] Option<SocketFile>),
 }
 
 impl Listener {
@@ -106,11 +107,6 @@ impl Listener {
             metrics,
             reserve: File::open(RESERVE).ok(),
         })
-    }
-
-    /// The server block's config key.
-    pub(crate) fn key_path(&self) -> &str {
-        &self.key_path
     }
 
     /// The bound address or socket file.

@@ -25,7 +25,7 @@ use crate::telemetry::sampling::Sampler;
 
 pub(crate) use escape::push_line;
 pub(crate) use output::OutputError;
-pub(crate) use recent::{Recent, RecentRecord};
+pub(crate) use recent::Recent;
 
 /// A field of this name holds text for people, of several lines. Console encoding prints it below
 /// the record, every line indented, so that no line of it can pass for a record of its own.

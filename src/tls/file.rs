@@ -47,6 +47,7 @@ impl std::error::Error for ReadError {}
 /// Reads a whole file.
 ///
 /// Blocks on the file system; call it off the runtime's threads.
+#[cfg(test)]
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ReadError> {
     read_up_to(path, MAX_BYTES)
 }

@@ -30,9 +30,9 @@ pub(crate) mod time;
 mod verifier;
 
 pub(crate) use client::{ClientSnapshot, Connector, UpstreamTlsError};
-pub(crate) use error::{CredentialsError, Loaded};
+pub(crate) use error::CredentialsError;
 pub(crate) use profile::Alpn;
 pub(crate) use recorded::Recorded;
 pub(crate) use refusal::{Handshake, Plaintext, Refusal};
-pub(crate) use server::{About, Loss, ServerSnapshot, Standing};
-pub(crate) use verifier::{Fault, Verdict, noted};
+pub(crate) use server::{Loss, ServerSnapshot, Standing};
+pub(crate) use verifier::{Fault, noted};

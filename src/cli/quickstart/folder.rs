@@ -100,11 +100,6 @@ impl Folder {
         })
     }
 
-    /// Where the folder is.
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     /// The gateway's configuration.
     pub(super) fn config(&self) -> PathBuf {
         self.dir.join("gateway.yaml")

@@ -42,13 +42,6 @@ fn config(text: &str) -> (Config, Vec<Problem>) {
     }
 }
 
-fn errors(text: &str) -> Vec<Problem> {
-    match read(&[text], &[], &[]) {
-        Ok(_) => panic!("accepted: {text}"),
-        Err(problems) => problems.errors,
-    }
-}
-
 fn id(text: &str) -> ComponentId {
     let (kind, name) = text.split_once('/').map_or((text, None), |(k, n)| (k, Some(n)));
     ComponentId { kind: kind.to_owned(), name: name.map(str::to_owned) }

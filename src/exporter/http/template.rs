@@ -1,6 +1,5 @@
 //! What every request of one exporter has in common, made once.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;

@@ -16,7 +16,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
@@ -67,13 +67,6 @@ impl Reply {
         body.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
         body.extend_from_slice(message);
         Self::Full(Self::head(), body.into(), Some(trailers(&[("grpc-status", "0")])))
-    }
-
-    /// Trailers only.
-    pub(crate) fn status(fields: &[(&'static str, &str)]) -> Self {
-        let mut head = Self::head();
-        head.headers_mut().extend(trailers(fields));
-        Self::Full(head, Bytes::new(), None)
     }
 
     pub(crate) fn head() -> Response<()> {
@@ -177,30 +170,12 @@ impl Backend {
     pub(crate) fn connections(&self) -> usize {
         *self.connections.lock().unwrap()
     }
-
-    /// Closes the port and every connection.
-    pub(crate) async fn stop(mut self) -> SocketAddr {
-        self.task.abort();
-        let _aborted = (&mut self.task).await;
-        self.address
-    }
 }
 
 impl Drop for Backend {
     fn drop(&mut self) {
         self.task.abort();
     }
-}
-
-/// A plaintext gRPC upstream on a socket file that answers OK.
-pub(crate) fn unix_backend(path: &std::path::Path) -> JoinHandle<()> {
-    let listener = UnixListener::bind(path).unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            serve(stream, Arc::new(|_, _| Reply::ok()), Arc::default()).await;
-        }
-    })
 }
 
 pub(crate) async fn serve(

@@ -19,6 +19,6 @@ pub(crate) use dialer::{Dialed, Dialer};
 pub(crate) use error::ConnectError;
 pub(crate) use io::Io;
 pub(crate) use lifetime::Lifetime;
-pub(crate) use link::{Lease, Link};
-pub(crate) use pool::{Acquire, Pool, PoolSettings};
+pub(crate) use link::Lease;
+pub(crate) use pool::{Pool, PoolSettings};
 pub(crate) use proxy::Proxy;

@@ -1,7 +1,8 @@
 //! The checker at the edges of the wire format, each also compared with `prost`.
 
+use super::error::{Fault, Place};
 use super::oracle::{compare, in_frames};
-use super::{CheckError, Fault, Place, check};
+use super::{CheckError, check};
 use crate::batch::Rope;
 use crate::signal::Signal;
 

@@ -30,7 +30,7 @@ mod tests;
 use crate::batch::Rope;
 use crate::signal::Signal;
 
-pub(crate) use error::{CheckError, Fault, Place};
+pub(crate) use error::CheckError;
 pub(crate) use machine::Checker;
 
 /// How deep messages may be nested in a request: `prost`'s limit, and that of C++ decoders.

@@ -1,6 +1,5 @@
 //! Why a TLS connection to an upstream failed, in words its owner can act on.
 
-use std::error::Error as _;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;

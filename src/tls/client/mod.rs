@@ -22,7 +22,7 @@ use crate::tls::revocation::{self, Revocations};
 use crate::tls::verifier::{NoVerifier, ServerVerifier};
 use crate::tls::{expiry, own, profile};
 
-pub(crate) use connector::{Connected, Connector};
+pub(crate) use connector::Connector;
 pub(crate) use explain::{UpstreamTlsError, tls_error, words as alert_words};
 pub(crate) use identity::OwnIdentity;
 pub(crate) use reload::files;

@@ -16,8 +16,8 @@ mod server;
 mod signature;
 
 pub(super) use client::{Admission, ClientVerifier};
-pub(crate) use judge::{Fault, Side, Verdict};
-pub(crate) use note::{Note, noted};
+pub(crate) use judge::{Fault, Verdict};
+pub(crate) use note::noted;
 pub(super) use server::{NoVerifier, ServerVerifier};
 
 pub(super) use note::note_asked;

@@ -9,6 +9,7 @@ use crate::tls::anchors;
 use crate::tls::inspect::Purpose;
 use crate::tls::pem;
 use crate::tls::testing::{TestPki, pem_file};
+use crate::tls::verifier::judge::Side;
 
 fn judge(pki: &TestPki, ca: &str, strict: bool) -> Judge {
     let ca = pem_file("tls.client_ca_file", pki.path(ca));

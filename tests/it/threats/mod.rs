@@ -39,7 +39,7 @@ const TESTED: [(u8, &str, &str); 23] = [
 const HERE: &str = "tests/it/threats/mod.rs";
 const LIFECYCLE: &str = "tests/it/lifecycle.rs";
 const RELOAD: &str = "src/tls/reload/tests.rs";
-const REVOCATION: &str = "src/tls/revocation/tests.rs";
+const REVOCATION: &str = "src/tls/revocation/tests/mod.rs";
 const SESSIONS: &str = "src/tls/server/tests.rs";
 const VERIFIER: &str = "src/tls/verifier/tests.rs";
 
