@@ -11,6 +11,7 @@ mod error;
 mod io;
 mod lifetime;
 mod link;
+mod pace;
 mod pool;
 mod proxy;
 

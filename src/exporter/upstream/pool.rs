@@ -2,7 +2,7 @@
 //!
 //! Guarantees that requests spread over the upstream's addresses, that one attempt to connect
 //! runs at a time and failures are paced, and that new credentials lead to new connections while
-//! the old ones finish what they carry. As long as no new one can be had, an old one goes on
+//! the old ones finish what they carry. While no new one can be had, an old one goes on
 //! serving until its own certificate ends, except when it is we who do not trust the upstream.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -15,11 +15,9 @@ use tracing::{info, warn};
 
 use crate::config::sections::ClientKeepalive;
 use crate::exporter::upstream::link::{Link, Opened};
+use crate::exporter::upstream::pace::{self, Acquire};
 use crate::exporter::upstream::{Address, ConnectError, Dialer, Lease, driver};
 
-/// The pause after the first failed attempt, and the longest one.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause between attempts to reach a further address while another one serves.
 const LONGEST_EXTRA_PAUSE: Duration = Duration::from_secs(30);
 /// How long a request waits for an attempt that follows a failed one.
@@ -94,14 +92,6 @@ impl Release {
     pub(super) fn one(&self) {
         self.0.notify_one();
     }
-}
-
-/// Why there is no connection for a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Acquire {
-    pub(crate) error: ConnectError,
-    /// When another try makes sense.
-    pub(crate) retry_after: Duration,
 }
 
 impl Pool {
@@ -291,7 +281,13 @@ impl Shared {
                     self.tend(&mut state);
                 }
             }
-            Err(error) => self.note_failure(&mut state, error),
+            Err(error) => {
+                self.note_failure(&mut state, error);
+                if state.failures == 1 {
+                    // See [`pace::after`].
+                    self.tend(&mut state);
+                }
+            }
         }
         drop(state);
         self.changed.notify_waiters();
@@ -316,11 +312,12 @@ impl Shared {
         if state.links.iter().any(|link| !link.is_closed()) {
             // Others serve; nobody waits for this one.
             state.extra_failures = state.extra_failures.saturating_add(1);
-            state.extra_not_before = Some(now + pause(state.extra_failures, LONGEST_EXTRA_PAUSE));
+            state.extra_not_before =
+                Some(now + pace::doubled(state.extra_failures, LONGEST_EXTRA_PAUSE));
             return;
         }
         state.failures = state.failures.saturating_add(1);
-        state.not_before = Some(now + pause(state.failures, LONGEST_PAUSE));
+        state.not_before = pace::after(state.failures).map(|pause| now + pause);
         if state.failure.as_ref().map(ConnectError::reason) != Some(error.reason()) {
             warn!(
                 exporter = %self.settings.exporter,
@@ -399,9 +396,4 @@ impl State {
     fn wanted(&self, round_robin: bool) -> usize {
         if round_robin { self.addresses.len().clamp(1, MAX_LINKS) } else { 1 }
     }
-}
-
-/// The pause after so many failures in a row.
-fn pause(failures: u32, longest: Duration) -> Duration {
-    FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(longest)
 }

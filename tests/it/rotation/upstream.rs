@@ -238,7 +238,8 @@ async fn both_authorities_between_gateway_and_backend_change_and_nothing_fails()
     };
     let first = material(&leaf, &[&server_ca]);
     let backend = server(&backend_leaf, &[&client_ca]);
-    let mut stage = Stage::new(Style::RenameEach, &first, backend).await;
+    // At once, so that a request with the new identity proves that the bundle is in force, too.
+    let mut stage = Stage::new(Style::KubernetesSwap, &first, backend).await;
     let rotations = rotations();
     for round in 1..=rotations {
         let next_server_ca = Ca::new(&format!("Backend CA {round}"));
