@@ -4,7 +4,7 @@
 //! hang it. Says of a file that cannot be read what stands in the way and which command removes
 //! it. Knows nothing of what is in a file.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -16,6 +16,9 @@ pub(super) const MAX_BYTES: u64 = 1 << 20;
 
 /// Largest revocation list read. One of 100,000 entries has about 5 MiB in PEM.
 pub(super) const MAX_LIST_BYTES: u64 = 16 << 20;
+
+/// Bytes read at once where a file is not kept.
+const PIECE: usize = 64 << 10;
 
 /// What a file holds.
 pub(crate) struct Content {
@@ -66,27 +69,64 @@ pub(crate) fn open(path: &Path) -> Result<Content, ReadError> {
     open_up_to(path, MAX_BYTES)
 }
 
+/// Hands the content of a file of at most `limit` bytes to `take`, piece by piece.
+///
+/// Blocks on the file system; call it off the runtime's threads.
+pub(super) fn pieces(
+    path: &Path,
+    limit: u64,
+    mut take: impl FnMut(&[u8]),
+) -> Result<(), ReadError> {
+    let (mut file, _metadata) = opened(path, limit)?;
+    let mut piece = vec![0; PIECE];
+    let mut total = 0_u64;
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(length) => {
+                total = total.saturating_add(length as u64);
+                if total > limit {
+                    return Err(too_large(limit));
+                }
+                take(piece.get(..length).unwrap_or_default());
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreadable(&error)),
+        }
+    }
+}
+
 fn open_up_to(path: &Path, limit: u64) -> Result<Content, ReadError> {
+    let (file, metadata) = opened(path, limit)?;
+    let expected = usize::try_from(metadata.len()).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(expected.saturating_add(1));
+    // It may grow while it is read.
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+    if bytes.len() as u64 > limit {
+        return Err(too_large(limit));
+    }
+    Ok(Content { bytes, mode: metadata.mode() & 0o7777 })
+}
+
+/// A regular file that is not larger than `limit` now.
+fn opened(path: &Path, limit: u64) -> Result<(File, Metadata), ReadError> {
     // Without NONBLOCK, opening a FIFO waits for a writer that may never come.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = rustix::fs::open(path, flags, Mode::empty())
         .map(File::from)
         .map_err(|error| unopened(path, &io::Error::from(error)))?;
-    let io = |error: io::Error| failed("file_unreadable", format!("cannot be read: {error}"), "");
-    let metadata = file.metadata().map_err(io)?;
+    let metadata = file.metadata().map_err(|error| unreadable(&error))?;
     if !metadata.is_file() {
         return Err(not_regular(metadata.mode()));
     }
     if metadata.len() > limit {
         return Err(too_large(limit));
     }
-    let mut bytes = Vec::new();
-    // It may grow while it is read.
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > limit {
-        return Err(too_large(limit));
-    }
-    Ok(Content { bytes, mode: metadata.mode() & 0o7777 })
+    Ok((file, metadata))
+}
+
+fn unreadable(error: &io::Error) -> ReadError {
+    failed("file_unreadable", format!("cannot be read: {error}"), "")
 }
 
 fn failed(reason: &'static str, message: String, help: impl Into<String>) -> ReadError {

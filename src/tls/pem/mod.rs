@@ -66,7 +66,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Block>, Fault> {
         } else if let Some(rest) = line.strip_prefix("-----END ") {
             let block = open.take().ok_or_else(|| found::no_begin(number))?;
             blocks.push(block.close(rest, number)?);
-        } else if line.contains("-----BEGIN ") || line.contains("-----END ") {
+        } else if has_marker(line) {
             return Err(found::glued(number));
         } else if let Some(block) = &mut open {
             block.take(line, number)?;
@@ -76,6 +76,11 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Block>, Fault> {
         return Err(found::no_end(block.line, block.label, None));
     }
     if blocks.is_empty() { Err(found::no_block(bytes, text)) } else { Ok(blocks) }
+}
+
+fn has_marker(line: &str) -> bool {
+    // Hardly a line of a large file has a dash, and looking for one is cheap.
+    line.contains('-') && (line.contains("-----BEGIN ") || line.contains("-----END "))
 }
 
 /// A block whose end has not been seen yet.
@@ -117,8 +122,13 @@ impl<'a> Open<'a> {
             // An end marker that was cut.
             return Err(found::no_end(self.line, self.label, None));
         }
+        // Almost every line, and there may be a hundred thousand: no branch for each byte.
+        if line.bytes().fold(true, |all, byte| all & is_base64(byte)) {
+            self.base64.push_str(line);
+            return Ok(());
+        }
         for character in line.chars().filter(|c| !c.is_ascii_whitespace()) {
-            if !(character.is_ascii_alphanumeric() || "+/=".contains(character)) {
+            if !u8::try_from(character).is_ok_and(is_base64) {
                 return Err(found::not_base64(number, self.label, character));
             }
             self.base64.push(character);
@@ -143,6 +153,10 @@ impl<'a> Open<'a> {
         let label = Label::new(self.label, self.encrypted);
         Ok(Block { label, line: self.line, der })
     }
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() | (byte == b'+') | (byte == b'/') | (byte == b'=')
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

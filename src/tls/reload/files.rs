@@ -7,34 +7,33 @@ use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 
 use crate::tls::file;
 
-/// SHA-256 over the contents of some files, in order.
+/// SHA-256 over those of the contents of some files, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
     /// Reads every file. Blocks on the file system.
     pub(crate) fn of(files: &[PathBuf]) -> Self {
-        let mut context = Context::new(&SHA256);
+        // A record of the same length for each, so that no content can pass for two.
+        let mut all = Context::new(&SHA256);
         for path in files {
+            let mut one = Context::new(&SHA256);
             // The load holds each kind of file to its own limit; none has a larger one.
-            match file::read_up_to(path, file::MAX_LIST_BYTES) {
-                Ok(bytes) => {
-                    context.update(b"+");
-                    context.update(&(bytes.len() as u64).to_le_bytes());
-                    context.update(&bytes);
-                }
-                Err(error) => {
-                    context.update(b"-");
-                    context.update(error.to_string().as_bytes());
-                }
+            let read = file::pieces(path, file::MAX_LIST_BYTES, |piece| one.update(piece));
+            if let Err(error) = read {
+                all.update(b"-");
+                all.update(digest(&SHA256, error.to_string().as_bytes()).as_ref());
+            } else {
+                all.update(b"+");
+                all.update(one.finish().as_ref());
             }
         }
         let mut bytes = [0; 32];
-        let digest = context.finish();
+        let digest = all.finish();
         for (to, from) in bytes.iter_mut().zip(digest.as_ref()) {
             *to = *from;
         }

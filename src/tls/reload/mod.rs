@@ -6,6 +6,7 @@
 //! make no new generation. Knows nothing of what is in the files.
 
 mod files;
+mod measured;
 mod status;
 mod subject;
 mod watcher;
@@ -28,6 +29,7 @@ use crate::tls::reload::watcher::Watcher;
 use crate::tls::{seen, time};
 
 pub(crate) use files::Fingerprint;
+pub use measured::Measured;
 pub(crate) use status::{BlockStatus, ReloadStatus};
 pub(crate) use subject::{Pace, Snapshot, Subject};
 

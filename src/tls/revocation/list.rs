@@ -4,6 +4,7 @@
 //! reasons only, one with a critical extension that is not understood) is refused with the reason.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::crypto::WebPkiSupportedAlgorithms;
@@ -30,6 +31,8 @@ pub(super) struct List {
     pub(super) scope: Scope,
     /// Sorted.
     entries: Box<[Entry]>,
+    /// The whole list as it came; nothing once it was [`List::settle`]d.
+    der: Vec<u8>,
     signed: Signed,
 }
 
@@ -45,26 +48,28 @@ pub(super) struct Scope {
 /// Why a list cannot be used: reason, clause and help.
 pub(super) type Unfit = (&'static str, String, &'static str);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    serial: Serial,
-    reason: u8,
-}
-
-/// Length and bytes; what is longer than any serial may be is represented by a hash.
-type Serial = [u8; 21];
+/// A serial number and, in the last byte, why it is listed. Numbers instead of bytes, for sorting
+/// and searching a hundred thousand of them take most of the time otherwise.
+type Entry = [u64; 3];
 
 /// What the signature is about, for the check.
 #[derive(Debug)]
 struct Signed {
-    message: Box<[u8]>,
+    message: Range<usize>,
     algorithm: Box<[u8]>,
     signature: Box<[u8]>,
 }
 
 impl List {
-    /// Takes one list in DER.
-    pub(super) fn parse(der: &[u8]) -> Result<Self, Unfit> {
+    /// Takes one list in DER, or gives it back.
+    pub(super) fn parse(der: Vec<u8>) -> Result<Self, (Vec<u8>, Unfit)> {
+        match Self::read(&der) {
+            Ok(list) => Ok(Self { der, ..list }),
+            Err(unfit) => Err((der, unfit)),
+        }
+    }
+
+    fn read(der: &[u8]) -> Result<Self, Unfit> {
         let outer = outer(der).ok_or_else(damaged)?;
         let mut tbs = Reader::new(outer.tbs.value);
         let mut head = || {
@@ -96,8 +101,9 @@ impl List {
             next_update,
             scope,
             entries: entries(revoked.map(|list| list.value).unwrap_or_default())?,
+            der: Vec::new(),
             signed: Signed {
-                message: outer.tbs.whole.into(),
+                message: outer.message,
                 algorithm: outer.algorithm.value.into(),
                 signature: outer.signature.into(),
             },
@@ -112,6 +118,7 @@ impl List {
     ) -> bool {
         let Ok(key) = RawPublicKeyEntity::try_from(key) else { return false };
         let Signed { message, algorithm, signature } = &self.signed;
+        let Some(message) = self.der.get(message.clone()) else { return false };
         algorithms
             .all
             .iter()
@@ -129,15 +136,15 @@ impl List {
 
     /// Lets go of the signed bytes: only the table is needed once the signature was checked.
     pub(super) fn settle(&mut self) {
-        self.signed.message = Box::default();
+        self.der = Vec::new();
     }
 
     /// Why a certificate is revoked, if it is listed. A list is complete, so an entry to remove
     /// from it has no meaning, and an entry on hold is no reason to let anybody in.
     pub(super) fn find(&self, serial: &[u8]) -> Option<&'static str> {
-        let serial = pack(serial);
-        let at = self.entries.binary_search_by(|entry| entry.serial.cmp(&serial)).ok()?;
-        self.entries.get(at).map(|entry| reason_name(entry.reason))
+        let serial = pack(serial, 0);
+        let at = self.entries.binary_search_by(|entry| serial_of(entry).cmp(&serial)).ok()?;
+        self.entries.get(at).map(|[_, _, low]| reason_name(low.to_be_bytes()[7]))
     }
 
     /// How many certificates are listed.
@@ -193,18 +200,23 @@ pub(super) fn name_of(inner: &[u8]) -> String {
 
 struct Outer<'a> {
     tbs: Element<'a>,
+    /// Where the signed part stands, with its tag and length.
+    message: Range<usize>,
     algorithm: Element<'a>,
     signature: &'a [u8],
 }
 
 fn outer(der: &[u8]) -> Option<Outer<'_>> {
     let mut all = Reader::new(der);
-    let mut list = Reader::new(all.expect(SEQUENCE)?.value);
+    let inner = all.expect(SEQUENCE)?;
+    let mut list = Reader::new(inner.value);
     let tbs = list.expect(SEQUENCE)?;
+    let start = inner.whole.len().checked_sub(inner.value.len())?;
     let algorithm = list.expect(SEQUENCE)?;
     let (unused, signature) = list.expect(der::BITS)?.value.split_first()?;
     (all.is_empty() && list.is_empty() && *unused == 0).then_some(Outer {
         tbs,
+        message: start..start + tbs.whole.len(),
         algorithm,
         signature,
     })
@@ -225,23 +237,39 @@ fn entries(revoked: &[u8]) -> Result<Box<[Entry]>, Unfit> {
         let _date = entry.element().ok_or_else(damaged)?;
         let extensions = entry.optional(SEQUENCE).ok_or_else(damaged)?;
         let reason = extensions.map_or(Ok(0), |found| entry_reason(found.value))?;
-        entries.push(Entry { serial: pack(serial.value), reason });
+        entries.push(pack(serial.value, reason));
     }
     entries.sort_unstable();
     Ok(entries.into())
 }
 
-fn pack(serial: &[u8]) -> Serial {
+/// The length, 20 bytes, and the reason; what is longer than any serial may be is represented by a
+/// hash.
+fn pack(serial: &[u8], reason: u8) -> Entry {
     let serial = der::trimmed(serial);
-    let mut packed = [0; 21];
-    let (length, bytes) = match u8::try_from(serial.len()) {
-        Ok(length) if length <= 20 => (length, serial.to_owned()),
-        _ => (u8::MAX, digest(&SHA256, serial).as_ref().to_owned()),
-    };
-    for (to, from) in packed.iter_mut().zip(std::iter::once(&length).chain(&bytes)) {
-        *to = *from;
+    let mut bytes = [0; 24];
+    let [length, rest @ .., last] = &mut bytes;
+    *last = reason;
+    match (u8::try_from(serial.len()), rest.get_mut(..serial.len().min(20))) {
+        (Ok(short @ 0..=20), Some(place)) => {
+            *length = short;
+            place.copy_from_slice(serial);
+        }
+        _ => {
+            *length = u8::MAX;
+            let hash = digest(&SHA256, serial);
+            rest.iter_mut().zip(hash.as_ref()).for_each(|(to, from)| *to = *from);
+        }
     }
-    packed
+    let mut entry = Entry::default();
+    let (words, _none) = bytes.as_chunks::<8>();
+    entry.iter_mut().zip(words).for_each(|(to, from)| *to = u64::from_be_bytes(*from));
+    entry
+}
+
+fn serial_of(entry: &Entry) -> Entry {
+    let [high, middle, low] = *entry;
+    [high, middle, low & !0xff]
 }
 
 /// Its OID, whether it is critical, and its value.

@@ -51,7 +51,7 @@ pub(in crate::tls) fn load(
         match lists_of(file) {
             Ok(lists) => {
                 for (line, der) in lists {
-                    match vet(file, line, &der, inputs, warnings) {
+                    match vet(file, line, der, inputs, warnings) {
                         Ok(one) => found.push(one),
                         Err(bad) => problems.push(bad),
                     }
@@ -133,12 +133,12 @@ fn lists_of(source: &Pem) -> Result<Vec<(usize, Der)>, Vec<Problem>> {
 fn vet<'a>(
     file: &'a Pem,
     line: usize,
-    der: &[u8],
+    der: Vec<u8>,
     inputs: &Inputs<'_>,
     warnings: &mut Vec<Problem>,
 ) -> Result<Found<'a>, Problem> {
-    let mut list = List::parse(der).map_err(|(reason, why, help)| {
-        if inspect::describe(der).is_some() {
+    let mut list = List::parse(der).map_err(|(der, (reason, why, help))| {
+        if inspect::describe(&der).is_some() {
             let help = "name the CA's revocation list here, its certificate in the CA bundle";
             return problem(file, line, "crl_foreign", "is a certificate", help);
         }

@@ -1,10 +1,12 @@
 //! What a large list costs.
 
-use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevokedCertParams, SerialNumber};
+use rcgen::{
+    CertificateRevocationListParams, KeyIdMethod, RevocationReason, RevokedCertParams, SerialNumber,
+};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::{is_trusted, load, revoking, serial};
+use super::{List, is_trusted, load, revoking, serial};
 use crate::tls::testing::{TestPki, client_params, server_tls};
 
 /// Reports what a list of 100,000 entries costs; `cargo test --release -- --nocapture` tells more
@@ -56,4 +58,40 @@ fn a_hundred_thousand_entries_are_looked_up() {
         let plain = began.elapsed() / 100;
         println!("{file}: loaded in {loaded:?}; a chain in {with:?}, without a list {plain:?}");
     }
+}
+
+/// Guarantees: serial numbers are told apart by every byte and by their length, up to the twenty
+/// bytes that they may have and beyond; each keeps its own reason.
+#[test]
+fn serial_numbers_of_every_length_are_told_apart() {
+    let pki = TestPki::new();
+    let serials: Vec<Vec<u8>> = (1..=24)
+        .flat_map(|length| [0x11, 0x12].map(|last| [vec![0x11; length - 1], vec![last]].concat()))
+        .collect();
+    let now = OffsetDateTime::now_utc();
+    let entry = |(at, serial): (usize, &Vec<u8>)| RevokedCertParams {
+        serial_number: SerialNumber::from_slice(serial),
+        revocation_time: now,
+        reason_code: (at % 2 == 0).then_some(RevocationReason::KeyCompromise),
+        invalidity_date: None,
+    };
+    let list = CertificateRevocationListParams {
+        this_update: now,
+        next_update: now + time::Duration::days(7),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: serials.iter().enumerate().map(entry).collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let der = list.signed_by(&pki.ca.issuer).unwrap().der().to_vec();
+    let list = List::parse(der).unwrap();
+    assert_eq!(list.len(), serials.len());
+    for (at, serial) in serials.iter().enumerate() {
+        let reason = if at % 2 == 0 { "key compromise" } else { "no reason given" };
+        assert_eq!(list.find(serial), Some(reason), "{serial:x?}");
+        let mut other = serial.clone();
+        *other.last_mut().unwrap() = 0x13;
+        assert_eq!(list.find(&other), None, "{other:x?}");
+    }
+    assert_eq!(list.find(&[0x11; 25]), None);
 }

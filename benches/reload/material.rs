@@ -1,0 +1,158 @@
+//! The files of a large block: 500 authorities, lists of 100,000 entries, and a pair.
+
+use std::path::{Path, PathBuf};
+
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams,
+    CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    RevokedCertParams, SerialNumber,
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use time::{Duration, OffsetDateTime};
+
+use crate::Outcome;
+
+/// Authorities in the bundle.
+pub const AUTHORITIES: usize = 500;
+
+/// Entries of a list.
+pub const ENTRIES: u128 = 100_000;
+
+type Issuer = CertifiedIssuer<'static, KeyPair>;
+
+/// A folder with everything.
+pub struct Material {
+    folder: tempfile::TempDir,
+    authority: Issuer,
+    bundle: String,
+    /// Number of the newest list.
+    number: u64,
+}
+
+/// A certificate and its key.
+pub struct Leaf {
+    pub certificate: CertificateDer<'static>,
+    pub key: PrivateKeyDer<'static>,
+}
+
+/// How a list is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Der,
+    Pem,
+}
+
+impl Material {
+    pub fn new() -> Outcome<Self> {
+        let authority = authority("Authority 0")?;
+        let mut bundle = authority.pem();
+        for number in 1..AUTHORITIES {
+            bundle.push_str(&self::authority(&format!("Authority {number}"))?.pem());
+        }
+        let material = Self { folder: tempfile::tempdir()?, authority, bundle, number: 0 };
+        std::fs::write(material.path("ca.crt"), &material.bundle)?;
+        material.renew()?;
+        Ok(material)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A configuration whose receiver has these files; the list is in `clients.crl`.
+    pub fn yaml(&self, with_list: bool) -> String {
+        let folder = self.folder.path().display();
+        let list = if with_list {
+            format!(", client_crl_file: '{folder}/clients.crl'")
+        } else {
+            String::new()
+        };
+        format!(
+            "receivers: {{ otlp: {{ protocols: {{ grpc: {{ endpoint: '127.0.0.1:0', tls: {{ \
+             cert_file: '{folder}/tls.crt', key_file: '{folder}/tls.key', client_ca_file: \
+             '{folder}/ca.crt'{list} }} }} }} }} }}\n\
+             exporters: {{ nop: }}\n\
+             service: {{ pipelines: {{ traces: {{ receivers: [otlp], exporters: [nop] }} }} }}\n"
+        )
+    }
+
+    /// Writes another pair.
+    pub fn renew(&self) -> Outcome<()> {
+        let key = KeyPair::generate()?;
+        let certificate = self.sign("gateway", &key)?;
+        replace(&self.path("tls.crt"), certificate.pem().as_bytes())?;
+        replace(&self.path("tls.key"), key.serialize_pem().as_bytes())
+    }
+
+    /// Puts another authority beside the others, in place of the one before.
+    pub fn extend(&self) -> Outcome<()> {
+        let one_less = self.bundle.rfind("-----BEGIN").ok_or("an empty bundle")?;
+        let kept = self.bundle.get(..one_less).ok_or("an empty bundle")?;
+        let bundle = format!("{kept}{}", authority("Another authority")?.pem());
+        replace(&self.path("ca.crt"), bundle.as_bytes())
+    }
+
+    /// Writes the next list. Serial numbers are spread over 16 bytes, as those of CAs are.
+    pub fn revoke(&mut self, form: Form) -> Outcome<()> {
+        self.number += 1;
+        let now = OffsetDateTime::now_utc();
+        let spread = |n: u128| n.wrapping_mul(0x2545_f491_4f6c_dd1d_8a5c_d789_635d_2dff) >> 1;
+        let list = CertificateRevocationListParams {
+            this_update: now,
+            next_update: now + Duration::days(7),
+            crl_number: SerialNumber::from(self.number),
+            issuing_distribution_point: None,
+            revoked_certs: (1..=ENTRIES)
+                .map(|n| RevokedCertParams {
+                    serial_number: SerialNumber::from_slice(&spread(n).to_be_bytes()),
+                    revocation_time: now,
+                    reason_code: None,
+                    invalidity_date: None,
+                })
+                .collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        }
+        .signed_by(&self.authority)?;
+        let path = self.path("clients.crl");
+        match form {
+            Form::Der => replace(&path, list.der()),
+            Form::Pem => replace(&path, list.pem()?.as_bytes()),
+        }
+    }
+
+    /// A client of the first authority.
+    pub fn client(&self) -> Outcome<Leaf> {
+        let key = KeyPair::generate()?;
+        let certificate = self.sign("client", &key)?.der().clone();
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        Ok(Leaf { certificate, key })
+    }
+
+    /// The certificate that vouches for gateway and clients.
+    pub fn authority(&self) -> CertificateDer<'static> {
+        self.authority.der().clone()
+    }
+
+    fn sign(&self, name: &str, key: &KeyPair) -> Outcome<Certificate> {
+        let mut params = CertificateParams::new(["localhost".to_owned()])?;
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        Ok(params.signed_by(key, &self.authority)?)
+    }
+}
+
+fn authority(name: &str) -> Outcome<Issuer> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?)
+}
+
+/// By rename, as most tools do.
+fn replace(path: &Path, content: &[u8]) -> Outcome<()> {
+    let fresh = path.with_extension("new");
+    std::fs::write(&fresh, content)?;
+    Ok(std::fs::rename(fresh, path)?)
+}
