@@ -10,7 +10,6 @@ mod stream;
 
 use std::sync::Arc;
 
-use rustls_pki_types::UnixTime;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
@@ -23,7 +22,8 @@ use crate::metrics::{Metrics, OpenGuard};
 use crate::tls::inspect;
 use crate::tls::store::Watch;
 use crate::tls::{
-    Alpn, Fault, Handshake, Plaintext, Recorded, Refusal, ServerSnapshot, Standing, noted, seen,
+    Alpn, Fault, Handshake, Live, Plaintext, Recorded, Refusal, ServerSnapshot, Standing, noted,
+    seen, time,
 };
 
 pub(crate) use stream::{Stream, Transport};
@@ -35,6 +35,7 @@ pub(crate) struct Acceptor(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     snapshots: Option<Watch<ServerSnapshot>>,
+    live: Option<Live>,
     permits: Semaphore,
     limits: ServerLimits,
     metrics: Metrics,
@@ -63,13 +64,20 @@ impl Acceptor {
         limits: &ServerLimits,
         metrics: Metrics,
     ) -> Self {
+        let live = snapshots.clone().map(|snapshots| Live::new(snapshots, metrics.clone()));
         Self(Arc::new(Shared {
             snapshots,
+            live,
             permits: Semaphore::new(limits.max_handshakes),
             limits: limits.clone(),
             metrics,
             report: Report::default(),
         }))
+    }
+
+    /// Who is connected; whoever composes the gateway has them judged again. `None` in plaintext.
+    pub(crate) fn live(&self) -> Option<Live> {
+        self.0.live.clone()
     }
 
     /// Shakes hands; `peer` is the remote address, for messages. A plaintext listener passes the
@@ -135,7 +143,7 @@ impl Acceptor {
             Ok(Ok(stream)) => stream,
         };
         stream.get_mut().0.forget();
-        if let Some(fault) = snapshot.refuses_resumed(stream.get_ref().1, UnixTime::now()) {
+        if let Some(fault) = snapshot.refuses_resumed(stream.get_ref().1, time::unix(time::now())) {
             return Err((None, explain(&[], None).distrusted(&fault)));
         }
         Ok(self.welcome(Box::new(stream), peer, snapshot, note.fault.as_ref()))
@@ -160,9 +168,7 @@ impl Acceptor {
         let mut standing = None;
         if let (Some(identity), Some(chain)) = (&identity, chain) {
             seen::record(identity, chain.iter().map(AsRef::as_ref));
-            standing = self.0.snapshots.clone().map(|snapshots| {
-                Standing::new(chain, identity.not_after, snapshots, snapshot.generation)
-            });
+            standing = self.0.live.as_ref().map(|live| live.note(chain, snapshot));
         }
         let of_ca = chain.map(|chain| self.0.metrics.connection_of(&snapshot.ca_of(chain)));
         if snapshot.only_reports && chain.is_none() {

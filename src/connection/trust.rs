@@ -24,17 +24,7 @@ impl Trust {
         let Some(task) = &mut self.0 else { return Poll::Pending };
         let Poll::Ready(ended) = Pin::new(task).poll(context) else { return Poll::Pending };
         self.0 = None;
-        // Fail closed: nobody would tell of a loss any more.
-        Poll::Ready(ended.unwrap_or_else(|_panicked| {
-            Loss {
-                reason: "trust_unknown",
-                message:
-                    "the gateway cannot judge this connection's certificate any more; connect \
-                      again"
-                        .to_owned(),
-                grace: None,
-            }
-        }))
+        Poll::Ready(ended.unwrap_or_else(|_panicked| Loss::unknown()))
     }
 }
 

@@ -137,8 +137,7 @@ impl Gateway {
             loops.spawn(listener.run(draining.clone(), hand_over));
         }
         let force = self.reloader.force();
-        let mut reloading = JoinSet::new();
-        reloading.spawn(self.reloader.run());
+        let mut reloading = reload::start(self.reloader, &self.plan);
         let (stop_extensions, stopped) = oneshot::channel::<()>();
         let mut surface = JoinSet::new();
         surface.spawn(self.extensions.run(async {

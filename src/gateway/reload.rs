@@ -1,7 +1,9 @@
-//! Every `tls` block of a gateway, to be watched.
+//! Every `tls` block of a gateway, to be watched, and everyone whom it let in.
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::config::sections::{Exporter, ServerTls};
@@ -10,6 +12,7 @@ use crate::metrics::Metrics;
 use crate::tls::reload::{Fingerprint, Pace, Reloader, Subject};
 use crate::tls::store::Store;
 use crate::tls::{ServerSnapshot, client, server};
+use crate::worker::Plan;
 
 /// A listener's block. `before` was taken of its files before they were read.
 pub(super) fn listener(
@@ -46,6 +49,16 @@ pub(super) fn reloader<'a>(
     let asked = intervals(config).min().unwrap_or(pace.poll);
     pace.poll = pace.poll.min(asked).max(Duration::from_secs(1));
     Reloader::new(subjects, pace, metrics)
+}
+
+/// Reads certificates again, and judges those who are connected again.
+pub(super) fn start(reloader: Reloader, plan: &Plan) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(reloader.run());
+    for live in plan.endpoints.iter().filter_map(|endpoint| endpoint.acceptor.live()) {
+        tasks.spawn(live.judge());
+    }
+    tasks
 }
 
 fn intervals(config: &Config) -> impl Iterator<Item = Duration> {

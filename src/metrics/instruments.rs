@@ -36,6 +36,7 @@ pub(super) struct Instruments {
     pub(super) accept_errors: Family<Reason, Counter>,
     pub(super) refusals: Family<Reason, Counter>,
     pub(super) distrusted: Family<Reason, Counter>,
+    pub(super) live_reverified: Family<Outcome, Counter>,
     pub(super) log_dropped: Counter,
     pub(super) reloads: Family<Reload, Counter>,
     pub(super) reload_failing: Family<Block, Gauge>,
@@ -61,6 +62,7 @@ impl Instruments {
             accept_errors: Family::default(),
             refusals: Family::default(),
             distrusted: Family::default(),
+            live_reverified: Family::default(),
             log_dropped: Counter::default(),
             reloads: Family::default(),
             reload_failing: Family::default(),
@@ -132,6 +134,12 @@ impl Instruments {
             "portcullis_connections_revoked",
             "Live connections ended because their client's certificate is not accepted any more",
             self.distrusted.clone(),
+        );
+        registry.register(
+            "portcullis_tls_live_reverify",
+            "Clients of open connections that were judged again, once for all their connections, by \
+             result",
+            self.live_reverified.clone(),
         );
         registry.register(
             "portcullis_tls_reloads",
@@ -232,6 +240,12 @@ pub(super) struct Reload {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Block {
     pub(super) block: String,
+}
+
+/// What became of something, alone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Outcome {
+    pub(super) result: &'static str,
 }
 
 /// A stable reason code alone.

@@ -17,8 +17,8 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use crate::config::types::ComponentId;
 use crate::metrics::instruments::{
-    Block, Connection, Handshake, Instruments, Reason, Reload, exporter_labels, receiver_labels,
-    request_labels,
+    Block, Connection, Handshake, Instruments, Outcome, Reason, Reload, exporter_labels,
+    receiver_labels, request_labels,
 };
 use crate::signal::Signal;
 
@@ -77,6 +77,12 @@ impl Metrics {
     /// Counts a live connection whose client is not trusted any more.
     pub(crate) fn connection_distrusted(&self, reason: &'static str) {
         self.0.distrusted.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// Counts a connected client that was judged again: `result` is `trusted`, `revoked`, `expired`,
+    /// `untrusted`, or `reported` for one of these three that may stay.
+    pub(crate) fn live_reverified(&self, result: &'static str) {
+        self.0.live_reverified.get_or_create(&Outcome { result }).inc();
     }
 
     /// Counts a failed `accept` call, by class of error.

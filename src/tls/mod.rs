@@ -34,5 +34,5 @@ pub(crate) use error::CredentialsError;
 pub(crate) use profile::Alpn;
 pub(crate) use recorded::Recorded;
 pub(crate) use refusal::{Handshake, Plaintext, Refusal};
-pub(crate) use server::{Loss, ServerSnapshot, Standing};
+pub(crate) use server::{Live, Loss, ServerSnapshot, Standing};
 pub(crate) use verifier::{Fault, noted};

@@ -36,7 +36,7 @@ fn the_calls_of_both_stories_are_in_the_files_that_are_named() {
             found += 1;
         }
     }
-    assert_eq!(found, 20);
+    assert_eq!(found, 21);
 }
 
 #[test]

@@ -252,7 +252,11 @@ pub(crate) fn unfit(
             inspect::date(facts.not_after),
             time::ago(facts.not_after, now)
         );
-        return Some(("ca_expired", why, "put the CA's new certificate in its place"));
+        return Some((
+            "ca_expired",
+            why,
+            "put the CA's new certificate in its place, or mend this machine's clock",
+        ));
     }
     if facts.not_before > now {
         let why = format!("is not valid before {}", inspect::date(facts.not_before));

@@ -20,7 +20,7 @@ use crate::tls::error::{CredentialsError, Loaded, next_generation};
 use crate::tls::inspect::Purpose;
 use crate::tls::revocation::{self, Revocations};
 use crate::tls::verifier::{NoVerifier, ServerVerifier};
-use crate::tls::{expiry, own, profile};
+use crate::tls::{expiry, own, profile, time};
 
 pub(crate) use connector::Connector;
 pub(crate) use explain::{UpstreamTlsError, tls_error, words as alert_words};
@@ -105,7 +105,7 @@ fn load_after(
     let upstream_cas =
         anchors.as_ref().map_or_else(|| "any CA (not verified)".to_owned(), Anchors::names);
     let algorithms = provider.signature_verification_algorithms;
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_details(provider, Arc::new(time::Handshakes))
         .with_protocol_versions(profile::versions(&tls.common))
         .map_err(|error| unusable_profile(&error))?
         .dangerous();

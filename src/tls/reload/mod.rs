@@ -16,7 +16,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -26,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::tls::expiry::Alarm;
 use crate::tls::reload::subject::Event;
 use crate::tls::reload::watcher::Watcher;
-use crate::tls::{seen, time};
+use crate::tls::{inspect, seen, time};
 
 pub(crate) use files::Fingerprint;
 pub use measured::Measured;
@@ -90,6 +90,7 @@ impl Reloader {
         self.look_at_all().await;
         let mut poll_at = Instant::now() + self.pace.poll;
         let mut cost = Duration::ZERO;
+        let mut jumps = time::Jumps::start();
         loop {
             // Every branch is cancel-safe: a permit of a Notify is kept until it is taken.
             tokio::select! {
@@ -100,6 +101,11 @@ impl Reloader {
                 }
                 () = self.force.notified() => info!("looking at all certificates, as asked"),
                 () = tokio::time::sleep_until(self.next_look(poll_at)) => {}
+            }
+            if let Some(by) = jumps.noticed() {
+                tell_of_jump(by);
+                // By the old time, some were left out or refused that count by the new one.
+                self.subjects.iter_mut().for_each(Subject::judge_now);
             }
             let began = Instant::now();
             self.look_at_all().await;
@@ -146,6 +152,20 @@ impl Reloader {
     }
 }
 
+fn tell_of_jump(by: i64) {
+    warn!(
+        reason = "clock_was_set",
+        seconds = by,
+        now = %inspect::date(time::now()),
+        help = "if this time is right, nothing is to be done; if not, mend this machine's clock \
+                (is NTP running?): certificates are refused, or accepted, by it",
+        "the clock of this machine was set {} by {}; every certificate is judged again by the new \
+         time",
+        if by < 0 { "back" } else { "forward" },
+        time::span(by.unsigned_abs())
+    );
+}
+
 fn tell(key_path: &str, event: Event, status: &ReloadStatus, metrics: &Metrics) {
     match event {
         Event::Quiet => {}
@@ -162,7 +182,7 @@ fn tell(key_path: &str, event: Event, status: &ReloadStatus, metrics: &Metrics) 
             );
             metrics.reload(key_path, "success");
             status.update(key_path, |block| {
-                block.last_reload = Some(SystemTime::now());
+                block.last_reload = Some(time::clock());
                 block.refused = None;
                 block.serving = report.after;
             });

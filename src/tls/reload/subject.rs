@@ -17,6 +17,7 @@ use crate::tls::error::{CredentialsError, Loaded};
 use crate::tls::reload::files::Fingerprint;
 use crate::tls::reload::status::{Refused, Report, Serving};
 use crate::tls::store::Store;
+use crate::tls::time;
 
 /// A snapshot that the reloader can publish and talk about.
 pub(crate) trait Snapshot: fmt::Debug + Send + Sync + 'static {
@@ -202,12 +203,17 @@ impl Subject {
             tries => pace.retry.min(pace.settle.saturating_mul(1 << tries.min(16))),
         });
         let judge_again = self.judge_again.map(|at| {
-            at.duration_since(SystemTime::now()).unwrap_or_default().max(Duration::from_secs(1))
+            at.duration_since(time::clock()).unwrap_or_default().max(Duration::from_secs(1))
         });
         match (pending, judge_again) {
             (Some(first), Some(second)) => Some(first.min(second)),
             (one, other) => one.or(other),
         }
+    }
+
+    /// Loads the files with the next look, even if they are unchanged.
+    pub(super) fn judge_now(&mut self) {
+        self.judge_again = Some(SystemTime::UNIX_EPOCH);
     }
 
     /// Looks at the files, and publishes them if they are new, settled and sound.
@@ -230,7 +236,7 @@ impl Subject {
     fn reader(&self, pace: &Pace) -> impl FnOnce() -> Reading + Send + use<> {
         let files = Arc::clone(&self.files);
         let load = Arc::clone(&self.load);
-        let due = self.judge_again.is_some_and(|at| at <= SystemTime::now());
+        let due = self.judge_again.is_some_and(|at| at <= time::clock());
         let served = self.served.filter(|_| !due);
         let seen = self.pending.as_ref().map(|pending| {
             let settled = pending.same_since.elapsed() >= pace.settle;
@@ -294,7 +300,7 @@ impl Subject {
                 self.pending =
                     Some(Pending { fingerprint, changing_since: now, same_since, refused });
                 if refused == LOUD {
-                    Event::Refused(Refused { problems: error.problems, since: SystemTime::now() })
+                    Event::Refused(Refused { problems: error.problems, since: time::clock() })
                 } else {
                     Event::Quiet
                 }
@@ -310,7 +316,7 @@ impl Subject {
             help: None,
             reason: "reload_failed",
         };
-        Refused { problems: vec![problem], since: SystemTime::now() }
+        Refused { problems: vec![problem], since: time::clock() }
     }
 }
 

@@ -1,15 +1,15 @@
 //! Whether a listener would admit a client: the verdict of its own verifier, without a handshake.
 
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::CertificateDer;
 
 use crate::config::Problem;
 use crate::config::types::Pem;
 use crate::tls::error::problem;
 use crate::tls::inspect::{self, CertificateFacts};
-use crate::tls::material;
 use crate::tls::pem::Label;
 use crate::tls::server::ServerSnapshot;
 use crate::tls::verifier::Admission;
+use crate::tls::{material, time};
 
 /// The verdict on a client certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl ServerSnapshot {
         let verifier = self.verifier.as_ref()?;
         let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
         let (leaf, rest) = chain.split_first()?;
-        Some(match verifier.admission(leaf, rest, UnixTime::now()) {
+        Some(match verifier.admission(leaf, rest, time::unix(time::now())) {
             Admission::Plain => {
                 Admitted { admitted: true, reason: "", why: String::new(), help: String::new() }
             }

@@ -1,9 +1,9 @@
 //! The listener's side: one `tls` block of a receiver, loaded.
 
 mod admit;
+mod live;
 mod reload;
 mod sessions;
-mod standing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +23,11 @@ use crate::tls::inspect::Purpose;
 use crate::tls::revocation::{self, Revocations};
 use crate::tls::server::sessions::Sessions;
 use crate::tls::verifier::{ClientVerifier, Fault, Verdict};
-use crate::tls::{expiry, own, profile};
+use crate::tls::{expiry, own, profile, time};
 
 pub(crate) use admit::{Admitted, chain};
+pub(crate) use live::{Live, Loss, Standing};
 pub(crate) use reload::files;
-pub(crate) use standing::{Loss, Standing};
 
 /// Everything that one listener's handshakes decide with. Immutable; a connection reads it once.
 #[derive(Debug)]
@@ -53,7 +53,8 @@ pub(crate) struct ServerSnapshot {
 
 impl ServerSnapshot {
     /// What is thought at `now` of a chain, leaf first, that this or an earlier snapshot let in.
-    pub(crate) fn verdict(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Verdict {
+    /// Whoever only reports has a verdict, too, and does not act on it.
+    pub(super) fn verdict(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Verdict {
         // Without client certificates nothing was proved that could be lost.
         self.verifier.as_ref().map_or(Verdict::Trusted, |verifier| verifier.verdict(chain, now))
     }
@@ -65,7 +66,10 @@ impl ServerSnapshot {
         connection: &ServerConnection,
         now: UnixTime,
     ) -> Option<Fault> {
-        if self.verifier.is_none() || connection.handshake_kind() != Some(HandshakeKind::Resumed) {
+        if self.verifier.is_none()
+            || self.only_reports
+            || connection.handshake_kind() != Some(HandshakeKind::Resumed)
+        {
             return None;
         }
         match self.verdict(connection.peer_certificates().unwrap_or_default(), now) {
@@ -160,7 +164,8 @@ fn load_after(
     ends.extend(anchors.iter().flat_map(Anchors::ends));
     let mut boundaries = vec![own.leaf.not_after];
     boundaries.extend(anchors.iter().flat_map(Anchors::boundaries));
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+    let clock = Arc::new(time::Handshakes);
+    let builder = ServerConfig::builder_with_details(Arc::clone(&provider), clock)
         .with_protocol_versions(profile::versions(&tls.common))
         .map_err(|error| problem(cert, 0, "tls_profile", error.to_string(), ""))?;
     let algorithms = provider.signature_verification_algorithms;

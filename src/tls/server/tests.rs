@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use ::time::OffsetDateTime;
 use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevokedCertParams, SerialNumber};
 use rustls::{ClientConfig, ClientConnection, Error};
 use rustls_pki_types::ServerName;
-use time::OffsetDateTime;
 
 use super::*;
 use crate::tls::testing::{TestPki, pem_file, raw_client, server_tls};

@@ -45,11 +45,12 @@ impl ClientVerifier {
 
     /// What is thought now of a chain that was accepted before.
     pub(in crate::tls) fn verdict(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Verdict {
-        // Where nothing is demanded there is no trust to lose; whoever only reports cuts nobody.
+        // Where nothing is demanded, whoever showed nothing has no trust to lose.
         match self.mode {
-            ClientAuth::ReportOnly => Verdict::Trusted,
-            ClientAuth::Optional if chain.is_empty() => Verdict::Trusted,
-            ClientAuth::Optional | ClientAuth::Require => self.judge.verdict(chain, now),
+            ClientAuth::Optional | ClientAuth::ReportOnly if chain.is_empty() => Verdict::Trusted,
+            ClientAuth::Optional | ClientAuth::ReportOnly | ClientAuth::Require => {
+                self.judge.verdict(chain, now)
+            }
         }
     }
 

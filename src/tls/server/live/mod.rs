@@ -1,0 +1,369 @@
+//! The clients of one listener's open connections, judged again while they are connected.
+//!
+//! Guarantees that each client is judged once for all of its connections, when another snapshot is
+//! in force, when a certificate, list or anchor runs out and when the clock is set; and that
+//! whoever connects while that goes on is not missed. Nothing of it runs where requests do.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use rustls_pki_types::CertificateDer;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::metrics::Metrics;
+use crate::tls::reload::Snapshot as _;
+use crate::tls::server::ServerSnapshot;
+use crate::tls::store::Watch;
+use crate::tls::verifier::{Fault, Verdict};
+use crate::tls::{inspect, time};
+
+/// Who is connected; clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Live(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    snapshots: Watch<ServerSnapshot>,
+    metrics: Metrics,
+    connected: Mutex<Connected>,
+    /// Somebody came who must be judged earlier than was planned.
+    earlier: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Connected {
+    clients: HashMap<Key, Entry>,
+    /// Another one begins when the clock is set: what was noted by the old clock stays apart.
+    era: u64,
+    /// When the next round is planned, in Unix seconds.
+    next_round: i64,
+}
+
+/// Era, and hash of the chain.
+type Key = (u64, [u8; 32]);
+
+#[derive(Debug)]
+struct Entry {
+    client: Arc<Client>,
+    connections: usize,
+    /// Number of the snapshot that judged last.
+    generation: u64,
+    /// When to judge again without any other cause, in Unix seconds.
+    again_at: i64,
+}
+
+#[derive(Debug)]
+struct Client {
+    chain: Vec<CertificateDer<'static>>,
+    /// When each certificate of the chain ends.
+    ends: Vec<i64>,
+    /// What the clocks showed when it came.
+    came: (i64, Instant),
+    lost: watch::Sender<Option<Loss>>,
+}
+
+/// Why a connection may not go on.
+#[derive(Clone, Debug)]
+pub(crate) struct Loss {
+    /// Stable reason code.
+    pub(crate) reason: &'static str,
+    /// Why, and what to do next.
+    pub(crate) message: String,
+    /// How long what was begun may take; `None` when the connection must end at once.
+    pub(crate) grace: Option<Duration>,
+}
+
+/// One connection's place among those of its client; given up when dropped.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    live: Live,
+    key: Key,
+    client: Arc<Client>,
+}
+
+impl Standing {
+    /// Waits until the client is not trusted any more.
+    pub(crate) async fn lost(self) -> Loss {
+        let mut lost = self.client.lost.subscribe();
+        loop {
+            if let Some(loss) = &*lost.borrow_and_update() {
+                return loss.clone();
+            }
+            if lost.changed().await.is_err() {
+                return Loss::unknown();
+            }
+        }
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        let mut connected = self.live.connected();
+        // Another entry may have the key by now, if this client was lost and let in anew.
+        let Some(entry) = connected.clients.get_mut(&self.key) else { return };
+        if Arc::ptr_eq(&entry.client, &self.client) {
+            entry.connections = entry.connections.saturating_sub(1);
+            if entry.connections == 0 {
+                connected.clients.remove(&self.key);
+            }
+        }
+    }
+}
+
+impl Loss {
+    /// Fail closed: nobody would tell of a loss any more.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            reason: "trust_unknown",
+            message: "the gateway cannot judge this connection's certificate any more; connect \
+                      again"
+                .to_owned(),
+            grace: None,
+        }
+    }
+}
+
+impl Live {
+    /// Nobody is connected yet. [`Self::judge`] must run for anybody to lose trust.
+    pub(crate) fn new(snapshots: Watch<ServerSnapshot>, metrics: Metrics) -> Self {
+        Self(Arc::new(Shared {
+            snapshots,
+            metrics,
+            connected: Mutex::default(),
+            earlier: Notify::new(),
+        }))
+    }
+
+    fn connected(&self) -> MutexGuard<'_, Connected> {
+        self.0.connected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a connection whose chain, leaf first, was accepted by this snapshot.
+    pub(crate) fn note(&self, chain: &[CertificateDer<'_>], by: &ServerSnapshot) -> Standing {
+        let hash = hash_of(chain);
+        let mut connected = self.connected();
+        let key = (connected.era, hash);
+        if let Some(entry) = connected.clients.get_mut(&key) {
+            entry.connections += 1;
+            let client = Arc::clone(&entry.client);
+            return Standing { live: self.clone(), key, client };
+        }
+        let client = Arc::new(Client::new(chain));
+        let again_at = client.judge_again(by, time::now());
+        let entry = Entry {
+            client: Arc::clone(&client),
+            connections: 1,
+            generation: by.generation,
+            again_at,
+        };
+        connected.clients.insert(key, entry);
+        let planned = connected.next_round;
+        drop(connected);
+        // Looked at last: whatever is published from now on finds the entry.
+        if again_at < planned || self.0.snapshots.current().generation != by.generation {
+            self.0.earlier.notify_one();
+        }
+        Standing { live: self.clone(), key, client }
+    }
+
+    /// Judges whenever there is a cause, until dropped. Certificates are verified on the threads
+    /// for blocking work, some at a time.
+    pub(crate) async fn judge(self) {
+        let mut snapshots = self.0.snapshots.clone();
+        let mut jumps = time::Jumps::start();
+        loop {
+            self.round().await;
+            let wait = time::until(self.connected().next_round).clamp(LEAST_WAIT, MOST_WAIT);
+            // Every branch is cancel-safe: a permit of a Notify is kept until it is taken.
+            tokio::select! {
+                published = snapshots.changed() => if !published {
+                    // The gateway ends.
+                    return std::future::pending().await;
+                },
+                () = self.0.earlier.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+            if jumps.noticed().is_some() {
+                self.begin_era();
+            }
+        }
+    }
+
+    fn begin_era(&self) {
+        let mut connected = self.connected();
+        connected.era += 1;
+        for entry in connected.clients.values_mut() {
+            entry.again_at = 0;
+        }
+    }
+
+    /// Judges everyone for whom there is a cause.
+    async fn round(&self) {
+        let snapshot = self.0.snapshots.current();
+        let mut reported = Reported::default();
+        for some in self.due(&snapshot).chunks(AT_A_TIME) {
+            let (clients, judge) = (some.to_vec(), Arc::clone(&snapshot));
+            let judging = tokio::task::spawn_blocking(move || {
+                let judged =
+                    clients.iter().map(|(_key, client, now)| judge_one(&judge, client, *now));
+                judged.collect::<Vec<_>>()
+            });
+            match judging.await {
+                Ok(verdicts) => {
+                    for ((key, client, _now), verdict) in some.iter().zip(verdicts) {
+                        self.settle(key, client, &snapshot, verdict, &mut reported);
+                    }
+                }
+                Err(_panicked) => {
+                    for (key, client, _now) in some {
+                        self.lose(key, client, Loss::unknown());
+                    }
+                }
+            }
+        }
+        reported.tell_rest();
+    }
+
+    /// Who must be judged now, and by which time; plans the next round.
+    fn due(&self, snapshot: &ServerSnapshot) -> Vec<(Key, Arc<Client>, i64)> {
+        let (clock, steady) = (time::now(), Instant::now());
+        let mut connected = self.connected();
+        let mut due = Vec::new();
+        let mut next_round = i64::MAX;
+        for (key, entry) in &mut connected.clients {
+            let now = entry.client.now(clock, steady);
+            if entry.generation != snapshot.generation || entry.again_at <= now {
+                entry.generation = snapshot.generation;
+                entry.again_at = entry.client.judge_again(snapshot, now);
+                due.push((*key, Arc::clone(&entry.client), now));
+            }
+            // In terms of the clock, which may be behind the client's own.
+            next_round = next_round.min(entry.again_at.saturating_sub(now - clock));
+        }
+        connected.next_round = next_round;
+        due
+    }
+
+    fn settle(
+        &self,
+        key: &Key,
+        client: &Arc<Client>,
+        snapshot: &ServerSnapshot,
+        verdict: Verdict,
+        reported: &mut Reported,
+    ) {
+        let (result, fault, grace) = match verdict {
+            Verdict::Trusted => {
+                self.0.metrics.live_reverified("trusted");
+                return;
+            }
+            Verdict::Revoked(fault) => ("revoked", fault, None),
+            Verdict::Expired(fault) => ("expired", fault, Some(snapshot.trust_loss_grace)),
+            Verdict::Untrusted(fault) => ("untrusted", fault, Some(snapshot.trust_loss_grace)),
+        };
+        if snapshot.only_reports {
+            self.0.metrics.live_reverified("reported");
+            reported.tell(&fault);
+            return;
+        }
+        self.0.metrics.live_reverified(result);
+        let message = format!(
+            "the certificate that opened this connection is not accepted any more: {}; {}",
+            fault.why, fault.help
+        );
+        self.lose(key, client, Loss { reason: fault.reason, message, grace });
+    }
+
+    fn lose(&self, key: &Key, client: &Arc<Client>, loss: Loss) {
+        let mut connected = self.connected();
+        // Whoever is let in from now on is not among the lost.
+        if connected.clients.get(key).is_some_and(|entry| Arc::ptr_eq(&entry.client, client)) {
+            connected.clients.remove(key);
+        }
+        drop(connected);
+        client.lost.send_replace(Some(loss));
+    }
+}
+
+impl Client {
+    fn new(chain: &[CertificateDer<'_>]) -> Self {
+        let ends = chain.iter().filter_map(|der| inspect::describe(der));
+        Self {
+            ends: ends.map(|facts| facts.not_after).collect(),
+            chain: chain.iter().map(|der| der.clone().into_owned()).collect(),
+            came: (time::now(), Instant::now()),
+            lost: watch::Sender::new(None),
+        }
+    }
+
+    /// The time that this client is judged by. A clock that is set back makes nobody's certificate
+    /// last longer.
+    fn now(&self, clock: i64, steady: Instant) -> i64 {
+        let (came, since) = self.came;
+        let passed = steady.saturating_duration_since(since).as_secs();
+        clock.max(came.saturating_add_unsigned(passed))
+    }
+
+    /// When the snapshot may think otherwise of it, if nothing else happens.
+    fn judge_again(&self, snapshot: &ServerSnapshot, now: i64) -> i64 {
+        let own = self.ends.iter().filter(|end| **end >= now).map(|end| end.saturating_add(1));
+        let its = snapshot.judge_again().map(time::seconds).filter(|at| *at > now);
+        own.chain(its).min().unwrap_or(i64::MAX)
+    }
+}
+
+/// What is told of clients that stay, although they would be refused.
+#[derive(Debug, Default)]
+struct Reported(usize);
+
+impl Reported {
+    fn tell(&mut self, fault: &Fault) {
+        self.0 += 1;
+        if self.0 > MOST_TOLD {
+            return;
+        }
+        let certificate = fault.leaf.as_ref().map(|leaf| leaf.summary()).unwrap_or_default();
+        tracing::warn!(
+            reason = fault.reason,
+            certificate,
+            detail = fault.why,
+            help = fault.help,
+            "a connected client would be cut off; it goes on, as client_auth is report_only"
+        );
+    }
+
+    fn tell_rest(&self) {
+        if let Some(more @ 1..) = self.0.checked_sub(MOST_TOLD) {
+            tracing::warn!(more, "further connected clients would be cut off, too");
+        }
+    }
+}
+
+fn judge_one(snapshot: &ServerSnapshot, client: &Client, now: i64) -> Verdict {
+    snapshot.verdict(&client.chain, time::unix(now))
+}
+
+fn hash_of(chain: &[CertificateDer<'_>]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    for der in chain {
+        context.update(&u64::try_from(der.len()).unwrap_or(u64::MAX).to_be_bytes());
+        context.update(der);
+    }
+    let mut hash = [0; 32];
+    hash.copy_from_slice(context.finish().as_ref());
+    hash
+}
+
+/// Verifications in one go, some ten milliseconds of one core.
+const AT_A_TIME: usize = 64;
+/// Clients named in the log for one change.
+const MOST_TOLD: usize = 16;
+const LEAST_WAIT: Duration = Duration::from_millis(100);
+/// The clock may be set meanwhile, which wakes nobody.
+const MOST_WAIT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

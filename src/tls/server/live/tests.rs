@@ -1,0 +1,178 @@
+//! Who is judged, how often, and who loses trust. The clock is the test's own.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::*;
+use crate::config::sections::{ClientAuth, ServerTls};
+use crate::tls::server;
+use crate::tls::store::Store;
+use crate::tls::testing::{Ca, Leaf, TestPki, client_params, server_tls};
+use crate::tls::time::testing::Shift;
+
+/// A listener whose client CAs are those of the folder's `ca.crt`.
+struct Scene {
+    pki: TestPki,
+    tls: ServerTls,
+    store: Store<ServerSnapshot>,
+    live: Live,
+    metrics: Metrics,
+    tasks: JoinSet<()>,
+}
+
+impl Scene {
+    fn new(client_auth: ClientAuth) -> Self {
+        let pki = TestPki::new();
+        let tls = ServerTls { client_auth, ..server_tls(&pki) };
+        let (store, snapshots) = Store::new(server::load(&tls).unwrap().snapshot);
+        let metrics = Metrics::default();
+        let live = Live::new(snapshots, metrics.clone());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(live.clone().judge());
+        Self { pki, tls, store, live, metrics, tasks }
+    }
+
+    fn note(&self, leaf: &Leaf) -> Standing {
+        self.live.note(&[leaf.certificate.der().clone()], &self.store.watch().current())
+    }
+
+    fn trust(&self, cas: &[&Ca]) {
+        let bundle: String = cas.iter().map(|ca| ca.pem()).collect();
+        self.pki.write("ca.crt", bundle);
+        let before = self.store.watch().current();
+        self.store.publish(server::reload(&self.tls, &before).unwrap().snapshot);
+    }
+
+    fn judged(&self, result: &str) -> usize {
+        let name = format!("portcullis_tls_live_reverify_total{{result=\"{result}\"}} ");
+        let text = self.metrics.render();
+        text.lines().find_map(|line| line.strip_prefix(&name)).map_or(0, |n| n.parse().unwrap())
+    }
+
+    async fn until_judged(&self, result: &str, count: usize) {
+        let enough = async {
+            while self.judged(result) < count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(60), enough).await.unwrap_or_else(|_| {
+            panic!("{} of {count} judged {result}", self.judged(result));
+        });
+    }
+
+    async fn loss(standing: Standing) -> Loss {
+        timeout(Duration::from_secs(600), standing.lost()).await.expect("still trusted")
+    }
+}
+
+/// A client certificate from an hour ago until so many seconds from now.
+fn lasting(pki: &TestPki, seconds: u64) -> Leaf {
+    let mut params = client_params("short");
+    let now = ::time::OffsetDateTime::now_utc();
+    params.not_before = now - Duration::from_secs(3600);
+    params.not_after = now + Duration::from_secs(seconds);
+    pki.ca.issue(params)
+}
+
+/// Scenario: 10,000 connections of 50 clients are open; the server's pair is renewed, then the CA
+/// of half of the clients is removed.
+/// Guarantees: 50 verifications for each change; every connection of those clients, and no other,
+/// loses trust.
+#[tokio::test]
+async fn a_change_of_trust_costs_one_verification_for_each_client() {
+    let scene = Scene::new(ClientAuth::Require);
+    scene.trust(&[&scene.pki.ca, &scene.pki.other_ca]);
+    let leaves: Vec<_> = (0..50)
+        .map(|index| {
+            let ca = if index % 2 == 0 { &scene.pki.ca } else { &scene.pki.other_ca };
+            ca.issue(client_params(&format!("client-{index}")))
+        })
+        .collect();
+    let mut standings: Vec<_> =
+        (0..10_000).map(|index| scene.note(&leaves[index % leaves.len()])).collect();
+    scene.trust(&[&scene.pki.ca, &scene.pki.other_ca]);
+    scene.until_judged("trusted", 50).await;
+    scene.trust(&[&scene.pki.ca]);
+    scene.until_judged("untrusted", 25).await;
+    scene.until_judged("trusted", 75).await;
+    for (index, standing) in standings.drain(..).enumerate() {
+        let lost = standing.client.lost.borrow().is_some();
+        assert_eq!(lost, index % 2 == 1, "connection {index}");
+    }
+    assert_eq!((scene.judged("trusted"), scene.judged("untrusted")), (75, 25));
+    assert!(scene.live.connected().clients.is_empty(), "whoever left is forgotten");
+}
+
+/// Scenario: a handshake began under a snapshot that is replaced before it ends.
+/// Guarantees: its client is judged by the new one; let in again later, it is not among the lost.
+#[tokio::test]
+async fn nobody_slips_through_while_trust_changes() {
+    let scene = Scene::new(ClientAuth::Require);
+    let old = scene.store.watch().current();
+    scene.trust(&[&scene.pki.other_ca]);
+    tokio::task::yield_now().await;
+    let chain = [scene.pki.client.certificate.der().clone()];
+    let late = scene.live.note(&chain, &old);
+    let lost = Scene::loss(late).await;
+    assert_eq!(lost.grace, Some(Duration::from_secs(10)), "{lost:?}");
+    scene.trust(&[&scene.pki.ca]);
+    let again = scene.note(&scene.pki.client);
+    scene.trust(&[&scene.pki.ca, &scene.pki.other_ca]);
+    scene.until_judged("trusted", 1).await;
+    assert!(again.client.lost.borrow().is_none());
+}
+
+/// Guarantees: under `report_only` whoever would be cut off goes on, counted.
+#[tokio::test]
+async fn whoever_only_reports_cuts_nobody_off() {
+    let scene = Scene::new(ClientAuth::ReportOnly);
+    let standing = scene.note(&scene.pki.client);
+    scene.trust(&[&scene.pki.other_ca]);
+    scene.until_judged("reported", 1).await;
+    assert!(standing.client.lost.borrow().is_none());
+    assert_eq!(scene.judged("untrusted"), 0);
+}
+
+/// Scenario: the clock is set a year ahead while a client with a certificate for 30 days is
+/// connected.
+/// Guarantees: it loses trust within seconds, in words that name the time here.
+#[tokio::test(start_paused = true)]
+async fn t46_a_clock_set_forward_ends_what_is_over_by_it() {
+    let scene = Scene::new(ClientAuth::Require);
+    let standing = scene.note(&lasting(&scene.pki, 30 * DAY));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let _ahead = Shift::by(365 * DAY as i64);
+    let start = Instant::now();
+    let lost = Scene::loss(standing).await;
+    assert!(start.elapsed() <= MOST_WAIT, "after {:?}", start.elapsed());
+    assert_eq!(lost.reason, "client_cert_expired");
+    assert!(lost.message.contains("(here it is "), "{}", lost.message);
+}
+
+/// Scenario: the clock is set back by a year while a client with a certificate for 300 seconds is
+/// connected.
+/// Guarantees: the certificate lasts no longer for it; another client that comes by the new time
+/// is judged by it.
+#[tokio::test(start_paused = true)]
+async fn t46_a_clock_set_back_makes_no_certificate_last_longer() {
+    let scene = Scene::new(ClientAuth::Require);
+    let leaf = lasting(&scene.pki, 300);
+    let standing = scene.note(&leaf);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let _back = Shift::by(-365 * DAY as i64);
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    assert!(standing.client.lost.borrow().is_none(), "cut off at once");
+    let other = scene.note(&leaf);
+    assert!(!Arc::ptr_eq(&other.client, &standing.client), "the old time is held against it");
+    let start = Instant::now();
+    let lost = Scene::loss(standing).await;
+    assert_eq!(lost.reason, "client_cert_expired");
+    let seconds = start.elapsed().as_secs();
+    assert!((190..=210).contains(&seconds), "after {seconds} s");
+    assert!(other.client.lost.borrow().is_none());
+    assert_eq!(scene.tasks.len(), 1, "the judge goes on");
+}
+
+const DAY: u64 = 86400;
