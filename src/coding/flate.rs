@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 use super::sink::Sink;
-use super::{Coding, InflateError};
+use super::{Coding, InflateError, Progress};
 use crate::batch::Rope;
 
 /// Decoders kept by a thread while they are not used, of about 45 kB each.
@@ -31,23 +31,42 @@ impl Zlib {
         Self { inflate: Inflate::new(coding, true), has_ended: false }
     }
 
-    /// Takes the next bytes of the body.
-    pub(super) fn push(
+    /// Takes the next bytes of the body, or goes on after a pause.
+    pub(super) fn step(
         &mut self,
-        mut input: &[u8],
+        input: &mut &[u8],
         sink: &mut Sink,
         out: &mut Rope,
-    ) -> Result<(), InflateError> {
+    ) -> Result<Progress, InflateError> {
         if !self.has_ended {
-            self.has_ended = self.inflate.push(&mut input, sink, out, None)?;
+            match self.inflate.step(input, sink, out, None)? {
+                Stop::End => self.has_ended = true,
+                Stop::Hungry => {}
+                Stop::Pause => return Ok(Progress::Paused),
+            }
         }
-        if input.is_empty() { Ok(()) } else { Err(self.inflate.corrupt("bytes after the end")) }
+        if input.is_empty() {
+            Ok(Progress::Done)
+        } else {
+            Err(self.inflate.corrupt("bytes after the end"))
+        }
     }
 
     /// Whether the body may end here.
     pub(super) fn is_whole(&self) -> bool {
         self.has_ended
     }
+}
+
+/// Why a decoder stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The stream has ended.
+    End,
+    /// All input is used up.
+    Hungry,
+    /// It was enough for one go; there may be more to be had even if no input is left.
+    Pause,
 }
 
 /// A borrowed decoder.
@@ -77,16 +96,16 @@ impl Inflate {
         }
     }
 
-    /// Inflates until the input is used up or the stream ends; true when it ended.
-    pub(super) fn push(
+    /// Inflates until the input is used up, the stream ends, or a pause is due.
+    pub(super) fn step(
         &mut self,
         input: &mut &[u8],
         sink: &mut Sink,
         out: &mut Rope,
         mut crc: Option<&mut Crc>,
-    ) -> Result<bool, InflateError> {
+    ) -> Result<Stop, InflateError> {
         let coding = self.coding;
-        let Some(decoder) = &mut self.decoder else { return Ok(false) };
+        let Some(decoder) = &mut self.decoder else { return Ok(Stop::Hungry) };
         loop {
             let piece = sink.room(input.len(), out);
             let (taken, filled) = (decoder.total_in(), piece.len());
@@ -105,11 +124,14 @@ impl Inflate {
             let produced = new.len();
             sink.wrote(produced)?;
             match status {
-                Status::StreamEnd => return Ok(true),
+                Status::StreamEnd => return Ok(Stop::End),
                 // There may be more where that came from.
                 Status::Ok | Status::BufError if is_full => {}
                 Status::Ok if !input.is_empty() => {}
-                Status::Ok | Status::BufError => return Ok(false),
+                Status::Ok | Status::BufError => return Ok(Stop::Hungry),
+            }
+            if sink.pauses() {
+                return Ok(Stop::Pause);
             }
         }
     }

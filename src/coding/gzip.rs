@@ -5,9 +5,9 @@
 
 use flate2::Crc;
 
-use super::flate::Inflate;
+use super::flate::{Inflate, Stop};
 use super::sink::Sink;
-use super::{Coding, InflateError};
+use super::{Coding, InflateError, Progress};
 use crate::batch::Rope;
 
 /// A body of one or more members.
@@ -18,6 +18,8 @@ pub(super) struct Gzip {
     /// Of what the member inflates to.
     crc: Crc,
     members: u64,
+    /// There may be more to be had without further input.
+    is_paused: bool,
 }
 
 /// What the next byte belongs to.
@@ -37,20 +39,21 @@ impl Gzip {
             step: Step::Header(Header::new()),
             crc: Crc::new(),
             members: 0,
+            is_paused: false,
         }
     }
 
-    /// Takes the next bytes of the body.
-    pub(super) fn push(
+    /// Takes the next bytes of the body, or goes on after a pause.
+    pub(super) fn step(
         &mut self,
-        mut input: &[u8],
+        input: &mut &[u8],
         sink: &mut Sink,
         out: &mut Rope,
-    ) -> Result<(), InflateError> {
-        while !input.is_empty() {
+    ) -> Result<Progress, InflateError> {
+        while std::mem::take(&mut self.is_paused) || !input.is_empty() {
             match &mut self.step {
                 Step::Header(header) => {
-                    let is_whole = header.push(&mut input).map_err(|detail| {
+                    let is_whole = header.push(input).map_err(|detail| {
                         let first = self.members == 0;
                         self.inflate.corrupt(if first { detail } else { "bytes after the end" })
                     })?;
@@ -58,14 +61,16 @@ impl Gzip {
                         self.step = Step::Body;
                     }
                 }
-                Step::Body => {
-                    if self.inflate.push(&mut input, sink, out, Some(&mut self.crc))? {
-                        self.step = Step::Trailer(0, [0; 8]);
+                Step::Body => match self.inflate.step(input, sink, out, Some(&mut self.crc))? {
+                    Stop::End => self.step = Step::Trailer(0, [0; 8]),
+                    Stop::Hungry => {}
+                    Stop::Pause => {
+                        self.is_paused = true;
+                        return Ok(Progress::Paused);
                     }
-                }
+                },
                 Step::Trailer(taken, trailer) => {
-                    for (slot, byte) in
-                        trailer.iter_mut().skip(*taken).zip(take(&mut input, 8 - *taken))
+                    for (slot, byte) in trailer.iter_mut().skip(*taken).zip(take(input, 8 - *taken))
                     {
                         *slot = *byte;
                         *taken += 1;
@@ -77,7 +82,7 @@ impl Gzip {
                 }
             }
         }
-        Ok(())
+        Ok(Progress::Done)
     }
 
     /// Whether the body may end here.

@@ -38,6 +38,17 @@ pub(crate) enum InflateError {
     },
 }
 
+/// How far the bytes were inflated that were handed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Progress {
+    /// All of them.
+    Done,
+    /// Not all yet, so that others get their turn: call [`Inflater::step`] again, with what is
+    /// left of the bytes.
+    Paused,
+}
+
 /// Inflates one body as its frames arrive. After an error it is of no further use.
 #[derive(Debug)]
 pub(crate) struct Inflater {
@@ -82,20 +93,43 @@ impl Inflater {
     ///
     /// # Errors
     /// The body is corrupt or inflates beyond the limit.
-    pub(crate) fn push(&mut self, piece: &[u8], out: &mut Rope) -> Result<(), InflateError> {
+    pub(crate) fn push(&mut self, mut piece: &[u8], out: &mut Rope) -> Result<(), InflateError> {
+        while self.step(&mut piece, out)? == Progress::Paused {}
+        Ok(())
+    }
+
+    /// The same in steps, each of bounded work: takes bytes off the front of `input`.
+    ///
+    /// # Errors
+    /// The body is corrupt or inflates beyond the limit.
+    pub(crate) fn step(
+        &mut self,
+        input: &mut &[u8],
+        out: &mut Rope,
+    ) -> Result<Progress, InflateError> {
         match &mut self.decoder {
-            Decoder::Gzip(gzip) => gzip.push(piece, &mut self.sink, out),
-            Decoder::Lz4(body) | Decoder::SnappyFramed(body) => collect(body, piece, &self.sink),
+            Decoder::Gzip(gzip) => return gzip.step(input, &mut self.sink, out),
+            Decoder::Zlib(zlib) => return zlib.step(input, &mut self.sink, out),
+            Decoder::Zstd(zstd) => return zstd.step(input, &mut self.sink, out),
+            Decoder::Lz4(body) | Decoder::SnappyFramed(body) => collect(body, input, &self.sink)?,
             Decoder::SnappyBlock(block) => {
-                block.push(piece, &self.sink)?;
+                block.push(input, &self.sink)?;
                 if block.is_framed() {
                     self.coding = Coding::SnappyFramed;
                     self.decoder = Decoder::SnappyFramed(std::mem::take(block).into_body());
                 }
-                Ok(())
             }
-            Decoder::Zlib(zlib) => zlib.push(piece, &mut self.sink, out),
-            Decoder::Zstd(zstd) => zstd.push(piece, &mut self.sink, out),
+        }
+        *input = &[];
+        Ok(Progress::Done)
+    }
+
+    /// How many bytes wait for [`Inflater::finish`] to be inflated, all at once.
+    pub(crate) fn waiting(&self) -> usize {
+        match &self.decoder {
+            Decoder::Gzip(_) | Decoder::Zlib(_) | Decoder::Zstd(_) => 0,
+            Decoder::Lz4(body) | Decoder::SnappyFramed(body) => body.len(),
+            Decoder::SnappyBlock(block) => block.len(),
         }
     }
 

@@ -16,7 +16,7 @@ mod zstandard;
 mod tests;
 
 pub(crate) use compress::compress;
-pub(crate) use inflate::{InflateError, Inflater};
+pub(crate) use inflate::{InflateError, Inflater, Progress};
 
 /// A compression that a body may have (contract 4.5). "No coding" is `Option::None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -15,18 +15,23 @@ const LARGEST: usize = 256 << 10;
 /// How much telemetry usually grows when inflated: what a first piece is made for.
 const USUAL_RATIO: usize = 8;
 
+/// So many inflated bytes are made without a pause: less than a millisecond's work.
+const STRETCH: usize = LARGEST;
+
 /// Collects inflated bytes.
 #[derive(Debug)]
 pub(super) struct Sink {
     limit: usize,
     produced: usize,
+    /// Bytes made since the last pause.
+    stretch: usize,
     piece: Vec<u8>,
 }
 
 impl Sink {
     /// Takes at most `limit` bytes.
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, produced: 0, piece: Vec::new() }
+        Self { limit, produced: 0, stretch: 0, piece: Vec::new() }
     }
 
     /// The most bytes that it takes.
@@ -54,7 +59,17 @@ impl Sink {
     /// They are beyond the limit.
     pub(super) fn wrote(&mut self, bytes: usize) -> Result<(), InflateError> {
         self.produced = self.produced.saturating_add(bytes);
+        self.stretch = self.stretch.saturating_add(bytes);
         if self.produced > self.limit { Err(self.too_large()) } else { Ok(()) }
+    }
+
+    /// Whether enough was made in one go; if so, the next stretch begins.
+    pub(super) fn pauses(&mut self) -> bool {
+        let is_due = self.stretch >= STRETCH;
+        if is_due {
+            self.stretch = 0;
+        }
+        is_due
     }
 
     /// The error for a body beyond the limit.

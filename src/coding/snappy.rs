@@ -53,6 +53,11 @@ impl Block {
         self.declared.is_none() && self.body.starts_with(FRAMED)
     }
 
+    /// How many bytes were taken.
+    pub(super) fn len(&self) -> usize {
+        self.body.len()
+    }
+
     /// The bytes taken.
     pub(super) fn into_body(self) -> Vec<u8> {
         self.body

@@ -11,7 +11,7 @@ use zstd::zstd_safe::{
 };
 
 use super::sink::Sink;
-use super::{Coding, InflateError};
+use super::{Coding, InflateError, Progress};
 use crate::batch::Rope;
 
 /// The largest window, as a power of two: 32 MiB. Go's encoder, and so the Collector from level 10
@@ -36,6 +36,8 @@ thread_local! {
 pub(super) struct Zstandard {
     context: Option<DCtx<'static>>,
     is_whole: bool,
+    /// There may be more to be had without further input.
+    has_more: bool,
     frame: Frame,
 }
 
@@ -68,48 +70,46 @@ impl Zstandard {
             let _ = context.reset(ResetDirective::SessionOnly);
             let _ = context.set_parameter(DParameter::WindowLogMax(MOST_WINDOW));
         }
-        Self { context, is_whole: false, frame: Frame::default() }
+        Self { context, is_whole: false, has_more: false, frame: Frame::default() }
     }
 
-    /// Takes the next bytes of the body.
-    pub(super) fn push(
+    /// Takes the next bytes of the body, or goes on after a pause.
+    pub(super) fn step(
         &mut self,
-        input: &[u8],
+        input: &mut &[u8],
         sink: &mut Sink,
         out: &mut Rope,
-    ) -> Result<(), InflateError> {
+    ) -> Result<Progress, InflateError> {
         let Some(context) = &mut self.context else {
             return Err(InflateError::corrupt(Coding::Zstd, "no memory for a decoder"));
         };
-        let mut source = InBuffer::around(input);
-        while source.pos() < input.len() {
-            loop {
-                let piece = sink.room(input.len() - source.pos(), out);
-                let filled = piece.len();
-                let mut target = OutBuffer::around_pos(piece, filled);
-                let before = source.pos();
-                let wanted = context
-                    .decompress_stream(&mut target, &mut source)
-                    .map_err(|code| InflateError::corrupt(Coding::Zstd, get_error_name(code)))?;
-                self.is_whole = wanted == 0;
-                let is_full = piece.len() == piece.capacity();
-                let produced = piece.len() - filled;
-                sink.wrote(produced)?;
-                let taken = input.get(before..source.pos()).unwrap_or_default();
-                let missing = LONGEST_HEADER.saturating_sub(self.frame.head.len());
-                self.frame.head.extend(taken.iter().take(missing).copied());
-                self.frame.produced += produced as u64;
-                if self.is_whole && std::mem::take(&mut self.frame).is_short() {
-                    let detail = "a frame has another size than it announces";
-                    return Err(InflateError::corrupt(Coding::Zstd, detail));
-                }
-                // A full piece may not be all that can be had, except at the end of a frame.
-                if self.is_whole || !is_full {
-                    break;
-                }
+        while self.has_more || !input.is_empty() {
+            if sink.pauses() {
+                return Ok(Progress::Paused);
+            }
+            let mut source = InBuffer::around(input);
+            let piece = sink.room(input.len(), out);
+            let filled = piece.len();
+            let mut target = OutBuffer::around_pos(piece, filled);
+            let wanted = context
+                .decompress_stream(&mut target, &mut source)
+                .map_err(|code| InflateError::corrupt(Coding::Zstd, get_error_name(code)))?;
+            let (taken, rest) = input.split_at_checked(source.pos()).unwrap_or_default();
+            *input = rest;
+            self.is_whole = wanted == 0;
+            // A full piece may not be all that can be had, except at the end of a frame.
+            self.has_more = piece.len() == piece.capacity() && !self.is_whole;
+            let produced = piece.len() - filled;
+            sink.wrote(produced)?;
+            let missing = LONGEST_HEADER.saturating_sub(self.frame.head.len());
+            self.frame.head.extend(taken.iter().take(missing).copied());
+            self.frame.produced += produced as u64;
+            if self.is_whole && std::mem::take(&mut self.frame).is_short() {
+                let detail = "a frame has another size than it announces";
+                return Err(InflateError::corrupt(Coding::Zstd, detail));
             }
         }
-        Ok(())
+        Ok(Progress::Done)
     }
 
     /// Whether the body may end here.

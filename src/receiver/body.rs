@@ -4,14 +4,16 @@
 //! the listener's byte budget; and that what comes out was checked. Protobuf is checked piece by
 //! piece as it arrives, without copying. Knows nothing of headers and framing.
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
+use tokio::time::{Instant, timeout_at};
 
 use super::budget::Reservation;
 use super::gather::Gather;
 use super::refusal;
 use super::settings::Settings;
+use crate::aside;
 use crate::batch::{Encoded, Rope};
-use crate::coding::{Coding, Inflater};
+use crate::coding::{Coding, Inflater, Progress};
 use crate::otlp::answer::Encoding;
 use crate::otlp::check::Checker;
 use crate::otlp::json;
@@ -57,7 +59,15 @@ enum Form {
 struct Inflated {
     inflater: Inflater,
     decoded: Rope,
+    /// What is still to be inflated of the piece that came last.
+    waiting: Bytes,
 }
+
+/// What is decoded at the end is decoded beside the worker from this length on, as the worker's
+/// other connections would wait for it: JSON text, and bodies in the codings that are inflated
+/// whole, which can become a hundred times as long.
+const LONG_JSON: usize = 1 << 20;
+const LONG_INFLATED_LATE: usize = 32 << 10;
 
 impl Intake {
     /// A body of which nothing has arrived.
@@ -81,33 +91,71 @@ impl Intake {
             inflated: coding.map(|coding| Inflated {
                 inflater: Inflater::new(coding, limit),
                 decoded: Rope::new(),
+                waiting: Bytes::new(),
             }),
         }
     }
 
-    /// Takes the next piece of the body.
+    /// Takes the next piece of the body, and the one after it only when this one is done.
     ///
     /// # Errors
     ///
     /// The body is too large, there is no room for it, or it is not what it should be.
-    pub(super) fn push(&mut self, piece: Bytes) -> Result<(), Failure> {
+    pub(super) fn push(&mut self, piece: Bytes) -> Result<Progress, Failure> {
         if self.received.len().saturating_add(piece.len()) > self.limit {
             return Err(refusal::too_large("request body", self.limit));
         }
         if !self.reservation.grow(piece.len()) {
             return Err(refusal::no_room());
         }
-        match &mut self.inflated {
-            None => self.form.check(&piece)?,
-            Some(inflated) => {
-                let before = inflated.decoded.pieces().len();
-                let pushed = inflated.inflater.push(&piece, &mut inflated.decoded);
-                pushed.map_err(|error| refusal::inflating(&error))?;
-                check_inflated(&mut self.form, &mut self.reservation, &inflated.decoded, before)?;
-            }
-        }
+        let Some(inflated) = &mut self.inflated else {
+            self.form.check(&piece)?;
+            self.received.push(piece);
+            return Ok(Progress::Done);
+        };
+        inflated.waiting = piece.clone();
         self.received.push(piece);
-        Ok(())
+        self.go_on()
+    }
+
+    /// Goes on with the piece that came last.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Intake::push`].
+    pub(super) fn go_on(&mut self) -> Result<Progress, Failure> {
+        let Some(Inflated { inflater, decoded, waiting }) = &mut self.inflated else {
+            return Ok(Progress::Done);
+        };
+        let before = decoded.pieces().len();
+        let mut rest: &[u8] = waiting;
+        let progress =
+            inflater.step(&mut rest, decoded).map_err(|error| refusal::inflating(&error))?;
+        let taken = waiting.len() - rest.len();
+        waiting.advance(taken);
+        check_inflated(&mut self.form, &mut self.reservation, decoded, before)?;
+        Ok(progress)
+    }
+
+    /// Whether so much is left to do at the end that others should not wait for it.
+    pub(super) fn takes_long(&self) -> bool {
+        let inflated = self.inflated.as_ref();
+        let late = inflated.map_or(0, |inflated| inflated.inflater.waiting());
+        let text = inflated.map_or(self.received.len(), |inflated| inflated.decoded.len());
+        late > LONG_INFLATED_LATE || (matches!(self.form, Form::Json) && text > LONG_JSON)
+    }
+
+    /// [`Intake::finish`] beside this thread.
+    ///
+    /// # Errors
+    ///
+    /// As there, or it takes too long.
+    pub(super) async fn finish_aside(self, deadline: Instant) -> Result<Taken, Failure> {
+        match timeout_at(deadline, aside::run(move || self.finish())).await {
+            Ok(Some(taken)) => taken,
+            Ok(None) => Err(refusal::broke()),
+            Err(_elapsed) => Err(refusal::slow_decoding()),
+        }
     }
 
     /// The body has ended.
@@ -119,7 +167,7 @@ impl Intake {
         let received = self.received.finish();
         let (mut decoded, mut encoded) = match self.inflated {
             None => (received, None),
-            Some(Inflated { inflater, mut decoded }) => {
+            Some(Inflated { inflater, mut decoded, .. }) => {
                 let before = decoded.pieces().len();
                 let coding = inflater.coding();
                 let finished = inflater.finish(&mut decoded);

@@ -21,7 +21,7 @@ use super::frame::{Deframer, FrameError};
 use super::read::Source;
 use super::settings::Settings;
 use super::{Peer, Receiver, refusal};
-use crate::coding::Coding;
+use crate::coding::{Coding, Progress};
 use crate::otlp::answer::{Encoding, encode_status, encode_success};
 use crate::outcome::{Accepted, Failure};
 use crate::pipeline::Consumer;
@@ -129,9 +129,12 @@ where
     let mut deframer = Deframer::new(settings.max_request_bytes);
     let mut reservation = Some(settings.budget.request().ok_or_else(refusal::no_room)?);
     let mut intake: Option<Intake> = None;
-    let take = |frame| {
+    let take = |frame: Option<Bytes>| {
+        let Some(frame) = frame else {
+            return intake.as_mut().map_or(Ok(Progress::Done), Intake::go_on);
+        };
         let piece = deframer.push(frame).map_err(refusal::framing)?;
-        let Some(compressed) = deframer.compressed() else { return Ok(()) };
+        let Some(compressed) = deframer.compressed() else { return Ok(Progress::Done) };
         let intake = match &mut intake {
             Some(intake) => intake,
             None => {
@@ -146,11 +149,15 @@ where
                 intake.insert(new)
             }
         };
-        if piece.is_empty() { Ok(()) } else { intake.push(piece) }
+        if piece.is_empty() { Ok(Progress::Done) } else { intake.push(piece) }
     };
     source.read(settings, started, deadline, take).await?;
     deframer.finish().map_err(refusal::framing)?;
-    intake.ok_or_else(|| refusal::framing(FrameError::Missing))?.finish()
+    let intake = intake.ok_or_else(|| refusal::framing(FrameError::Missing))?;
+    if intake.takes_long() {
+        return Box::pin(intake.finish_aside(deadline)).await;
+    }
+    intake.finish()
 }
 
 fn unknown_method(path: &str) -> Failure {

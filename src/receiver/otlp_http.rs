@@ -116,7 +116,14 @@ where
     let reservation = settings.budget.request().ok_or_else(refusal::no_room)?;
     let mut intake =
         Intake::new(settings, reservation, export.signal, export.encoding, export.coding);
-    source.read(settings, started, deadline, |piece| intake.push(piece)).await?;
+    let take = |piece: Option<Bytes>| match piece {
+        Some(piece) => intake.push(piece),
+        None => intake.go_on(),
+    };
+    source.read(settings, started, deadline, take).await?;
+    if intake.takes_long() {
+        return Box::pin(intake.finish_aside(deadline)).await;
+    }
     intake.finish()
 }
 

@@ -7,10 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Body;
 use http_body_util::BodyExt as _;
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 use super::refusal;
 use super::settings::Settings;
+use crate::coding::Progress;
 use crate::outcome::Failure;
 
 /// The body of a request, and whether any of it was asked for.
@@ -30,7 +32,8 @@ impl<B: Body<Data = Bytes, Error: std::error::Error> + Unpin> Source<B> {
         self.body.size_hint().lower()
     }
 
-    /// Gives every piece of data to `take` until the body ends. Trailers are not looked at.
+    /// Gives every piece of data to `take` until the body ends. Trailers are not looked at. When
+    /// `take` pauses, others get their turn, and it is called again with nothing new.
     ///
     /// # Errors
     ///
@@ -40,7 +43,7 @@ impl<B: Body<Data = Bytes, Error: std::error::Error> + Unpin> Source<B> {
         settings: &Settings,
         started: Instant,
         deadline: Instant,
-        mut take: impl FnMut(Bytes) -> Result<(), Failure>,
+        mut take: impl FnMut(Option<Bytes>) -> Result<Progress, Failure>,
     ) -> Result<(), Failure> {
         self.begun = true;
         let latest = deadline.min(started + settings.body_timeout);
@@ -48,7 +51,11 @@ impl<B: Body<Data = Bytes, Error: std::error::Error> + Unpin> Source<B> {
             while let Some(frame) = self.body.frame().await {
                 let frame = frame.map_err(|error| refusal::aborted(&error))?;
                 if let Ok(data) = frame.into_data() {
-                    take(data)?;
+                    let mut progress = take(Some(data))?;
+                    while progress == Progress::Paused {
+                        yield_now().await;
+                        progress = take(None)?;
+                    }
                 }
             }
             Ok(())

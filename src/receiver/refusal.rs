@@ -90,6 +90,27 @@ pub(super) fn late() -> Failure {
     )
 }
 
+/// The body was not decoded in time.
+pub(super) fn slow_decoding() -> Failure {
+    Failure::new(
+        Code::DeadlineExceeded,
+        Side::Internal,
+        "deadline_exceeded",
+        "the gateway has too much to decode to be done with this request before its deadline: \
+         send smaller batches, or later",
+    )
+}
+
+/// A fault of the program.
+pub(super) fn broke() -> Failure {
+    Failure::new(
+        Code::Internal,
+        Side::Internal,
+        "decoding_panicked",
+        "the gateway broke down over this request: please report it",
+    )
+}
+
 /// The body ended with an error of the connection.
 pub(super) fn aborted(error: &dyn std::error::Error) -> Failure {
     let mut message = format!("the request body cannot be read: {error}");

@@ -67,7 +67,7 @@ impl GrpcClient {
     /// stream.
     pub(super) async fn export(&self, batch: &Batch) -> Outcome {
         let deadline = self.template.deadline(batch.deadline);
-        let (body, compressed) = self.template.body(batch);
+        let (body, compressed) = self.template.body(batch).await;
         for attempt in 1.. {
             let lease = match self.pool.acquire(deadline).await {
                 Ok(lease) => lease,

@@ -9,6 +9,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, Uri};
 use tokio::time::Instant;
 
+use crate::aside;
 use crate::batch::{Batch, Rope};
 use crate::coding::{self, Coding};
 use crate::config::sections::GrpcExporter;
@@ -75,14 +76,15 @@ impl Template {
 
     /// The bytes to send and whether they are compressed: those that came in, when they came in
     /// the same coding and nothing was changed.
-    pub(crate) fn body(&self, batch: &Batch) -> (Rope, bool) {
+    pub(crate) async fn body(&self, batch: &Batch) -> (Rope, bool) {
         let Some(wanted) = self.coding else { return (batch.decoded.clone(), false) };
         if let Some(encoded) = &batch.encoded
             && encoded.coding == wanted
         {
             return (encoded.body.clone(), true);
         }
-        (coding::compress(wanted, None, &batch.decoded), true)
+        let decoded = batch.decoded.clone();
+        (aside::on(decoded.len(), move || coding::compress(wanted, None, &decoded)).await, true)
     }
 
     /// The head of one request.

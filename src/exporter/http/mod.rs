@@ -69,7 +69,7 @@ impl HttpClient {
             return Err(self.no_endpoint(batch));
         };
         let deadline = margin::deadline(batch.deadline, self.template.timeout);
-        let body = self.template.body(batch);
+        let body = self.template.body(batch).await;
         for attempt in 1.. {
             let begun = Arc::new(AtomicBool::new(false));
             let body = Body::new(body.clone(), Arc::clone(&begun));

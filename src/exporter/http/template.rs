@@ -12,6 +12,7 @@ use http::header::{
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, Method, Request, Uri};
 
+use crate::aside;
 use crate::batch::{Batch, Rope};
 use crate::coding::{self, Coding};
 use crate::config::sections::HttpExporter;
@@ -114,16 +115,22 @@ impl Template {
 
     /// The bytes to send: those that came in, when they came in the same coding and nothing was
     /// changed.
-    pub(super) fn body(&self, batch: &Batch) -> Rope {
+    pub(super) async fn body(&self, batch: &Batch) -> Rope {
         let plain = if self.json {
-            Rope::from(json::encode(batch.signal, &batch.decoded))
+            let (signal, decoded) = (batch.signal, batch.decoded.clone());
+            let encode = move || Rope::from(json::encode(signal, &decoded));
+            aside::on(batch.decoded.len(), encode).await
         } else {
             batch.decoded.clone()
         };
         let Some(wanted) = self.coding else { return plain };
         match &batch.encoded {
             Some(encoded) if encoded.coding == wanted && !self.json => encoded.body.clone(),
-            _ => coding::compress(wanted, self.level, &plain),
+            _ => {
+                let level = self.level;
+                let compress = move || coding::compress(wanted, level, &plain);
+                aside::on(batch.decoded.len(), compress).await
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 mod common;
 mod cors;
 mod data;
+mod fairness;
 mod grpc;
 mod http;
 mod json;

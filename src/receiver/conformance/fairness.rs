@@ -1,0 +1,74 @@
+//! Requests of one worker do not hold each other up.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Request;
+use tokio::task::JoinSet;
+
+use super::requests::{TestBody, call, compressed, export, export_json, framed, post, with};
+use super::support::Gate;
+use crate::coding::Coding;
+use crate::otlp::answer::Encoding;
+use crate::signal::Signal;
+
+const SIGNAL: Signal = Signal::Traces;
+const LARGE: usize = 3;
+
+/// Asks for large requests, then for a small one, all on this thread; how often a large one was
+/// answered first, and what the last of them was answered.
+async fn overtaken_by(gate: Gate, large: impl Fn() -> Request<TestBody>) -> (usize, u16) {
+    let gate = Arc::new(gate);
+    let mut answers = JoinSet::new();
+    let small = call(SIGNAL, framed(false, &export(SIGNAL, 1)));
+    let all = (0..LARGE).map(|_| (true, large())).chain([(false, small)]);
+    for (is_large, request) in all {
+        let gate = Arc::clone(&gate);
+        answers.spawn(async move { (is_large, gate.ask(request).await.http.as_u16()) });
+    }
+    let (mut before, mut overtaken, mut last) = (0, None, 0);
+    while let Some(answer) = answers.join_next().await {
+        match answer.unwrap() {
+            (true, status) => (before, last) = (before + 1, status),
+            (false, _) => overtaken = Some(before),
+        }
+    }
+    assert_eq!(gate.shared.0.budget.held(), 0, "no bytes stay reserved");
+    (overtaken.unwrap(), last)
+}
+
+/// Scenario: bodies that become hundreds of times as long, up to the limit, in every coding that
+/// has no length in front. Guarantees: a small request that came after them is answered first.
+#[tokio::test]
+async fn a_small_request_does_not_wait_for_large_ones_to_be_inflated() {
+    let codings = [Coding::Gzip, Coding::Zstd, Coding::Zlib, Coding::Lz4, Coding::SnappyFramed];
+    for coding in codings {
+        let bomb = compressed(coding, &vec![b' '; 12 << 20]);
+        let large = || {
+            let request = post(SIGNAL, Encoding::Json, bomb.clone());
+            with(request, "content-encoding", coding.http_name())
+        };
+        let gate = Gate::http(|server| server.server.max_request_bytes = 8 << 20);
+        assert_eq!(overtaken_by(gate, large).await, (0, 413), "{coding:?}");
+    }
+}
+
+/// Scenario: JSON of more than a megabyte. Guarantees: a small request that came after it is
+/// answered first, and the large ones are accepted.
+#[tokio::test]
+async fn a_small_request_does_not_wait_for_large_json_to_be_decoded() {
+    let mut text = export_json(SIGNAL).to_vec();
+    text.resize(2 << 20, b' ');
+    let text = Bytes::from(text);
+    for coding in [None, Some(Coding::Gzip)] {
+        let body = coding.map_or_else(|| text.clone(), |coding| compressed(coding, &text));
+        let large = || {
+            let request = post(SIGNAL, Encoding::Json, body.clone());
+            match coding {
+                Some(coding) => with(request, "content-encoding", coding.http_name()),
+                None => request,
+            }
+        };
+        assert_eq!(overtaken_by(Gate::new(), large).await, (0, 200), "{coding:?}");
+    }
+}
