@@ -18,8 +18,8 @@ const TESTED: [(u8, &str, &str); 23] = [
     (8, SESSIONS, "no_session_outlives_a_revocation"),
     (9, SESSIONS, "whoever_resumes_is_judged_again_as_of_now"),
     (10, SESSIONS, "no_session_is_resumed_at_another_listener"),
-    (11, "tests/it/trust.rs", "a_revoked_client_is_cut_at_once"),
-    (12, "tests/it/trust.rs", "a_client_certificate_that_ends_ends_its_connection"),
+    (11, TRUST, "t11_a_revoked_client_is_cut_off_within_a_second"),
+    (12, TRUST, "t12_a_client_certificate_that_ends_ends_its_connections"),
     (13, REVOCATION, "the_newest_of_several_lists_wins_wherever_it_stands"),
     (14, REVOCATION, "an_older_list_never_replaces_the_one_in_force"),
     (15, RELOAD, "a_broken_pair_keeps_the_last_good_one_loudly_until_it_is_mended"),
@@ -41,6 +41,7 @@ const LIFECYCLE: &str = "tests/it/lifecycle.rs";
 const RELOAD: &str = "src/tls/reload/tests.rs";
 const REVOCATION: &str = "src/tls/revocation/tests/mod.rs";
 const SESSIONS: &str = "src/tls/server/tests.rs";
+const TRUST: &str = "tests/it/trust/mod.rs";
 const VERIFIER: &str = "src/tls/verifier/tests.rs";
 
 /// Threats without a test yet. Whoever writes one moves its number up.
