@@ -8,11 +8,14 @@ mod farewell;
 mod report;
 mod stream;
 
+use std::io;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use rustls::server::Acceptor as Greeting;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
 use crate::acceptor::report::Report;
@@ -98,8 +101,11 @@ impl Acceptor {
             });
         };
         let deadline = Instant::now() + self.0.limits.handshake_timeout;
-        let snapshot = snapshots.current();
-        let shaken = self.shake(stream, peer, &snapshot, deadline).await;
+        let shaken = match self.greet(stream, peer, snapshots, deadline).await {
+            // Only now, for a peer that was silent for long must not meet what was withdrawn since.
+            Ok((hello, _permit)) => self.shake(hello, peer, &snapshots.current(), deadline).await,
+            Err(failed) => Err(failed),
+        };
         let (stream, refusal) = match shaken {
             Ok(accepted) => return Ok(accepted),
             Err(failed) => failed,
@@ -112,41 +118,62 @@ impl Acceptor {
         Err(refusal)
     }
 
-    async fn shake(
+    /// Waits for a whole ClientHello, and then for a permit: whoever says nothing, or half of it,
+    /// costs a socket and no permit.
+    async fn greet(
         &self,
         stream: Stream,
         peer: &str,
+        snapshots: &Watch<ServerSnapshot>,
+        deadline: Instant,
+    ) -> Result<(StartHandshake<Recorded<Stream>>, SemaphorePermit<'_>), Refused> {
+        let mut hello = LazyConfigAcceptor::new(Greeting::default(), Recorded::new(stream));
+        let heard = timeout_at(deadline, &mut hello).await;
+        let snapshot = snapshots.current();
+        let handshake = Handshake { peer, first: &[], fault: None, about: &snapshot.about };
+        let hello = match heard {
+            Err(_elapsed) => return Err((None, self.timed_out(&handshake))),
+            Ok(Ok(hello)) => hello,
+            Ok(Err(error)) => {
+                let Some(io) = hello.take_io() else {
+                    return Err((None, handshake.failed(&error)));
+                };
+                return Err(unheard(io, &error, handshake, deadline).await);
+            }
+        };
+        match timeout_at(deadline, self.0.permits.acquire()).await {
+            Ok(Ok(permit)) => Ok((hello, permit)),
+            _ => Err((None, handshake.overload())),
+        }
+    }
+
+    async fn shake(
+        &self,
+        hello: StartHandshake<Recorded<Stream>>,
+        peer: &str,
         snapshot: &ServerSnapshot,
         deadline: Instant,
-    ) -> Result<Accepted, (Option<(Stream, Vec<u8>)>, Refusal)> {
+    ) -> Result<Accepted, Refused> {
         let about = &snapshot.about;
-        let explain = |first, fault| Handshake { peer, first, fault, about };
-        let Ok(Ok(_permit)) = timeout_at(deadline, self.0.permits.acquire()).await else {
-            return Err((None, explain(&[], None).overload()));
-        };
-        let handshake = TlsAcceptor::from(Arc::clone(&snapshot.config))
-            .accept(Recorded::new(stream))
-            .into_fallible();
+        let explain = |fault| Handshake { peer, first: &[], fault, about };
+        let handshake = hello.into_stream(Arc::clone(&snapshot.config)).into_fallible();
         let (outcome, note) = noted(timeout_at(deadline, handshake)).await;
         let mut stream = match outcome {
-            Err(_elapsed) => {
-                let seconds = self.0.limits.handshake_timeout.as_secs_f64();
-                return Err((None, explain(&[], None).timed_out(seconds)));
-            }
+            Err(_elapsed) => return Err((None, self.timed_out(&explain(None)))),
             Ok(Err((error, io))) => {
-                let (mut stream, mut first) = io.into_parts();
-                farewell::hear_out(&mut stream, &mut first, deadline).await;
-                let answer = Plaintext::recognise(&first).map(|plaintext| plaintext.answer());
-                let refusal = explain(&first, note.fault.as_ref()).failed(&error);
-                return Err((Some((stream, answer.unwrap_or_default())), refusal));
+                return Err(unheard(io, &error, explain(note.fault.as_ref()), deadline).await);
             }
             Ok(Ok(stream)) => stream,
         };
         stream.get_mut().0.forget();
         if let Some(fault) = snapshot.refuses_resumed(stream.get_ref().1, time::unix(time::now())) {
-            return Err((None, explain(&[], None).distrusted(&fault)));
+            return Err((None, explain(None).distrusted(&fault)));
         }
         Ok(self.welcome(Box::new(stream), peer, snapshot, note.fault.as_ref()))
+    }
+
+    fn timed_out(&self, handshake: &Handshake<'_>) -> Refusal {
+        handshake.timed_out(self.0.limits.handshake_timeout.as_secs_f64())
     }
 
     /// The handshake is done; a `fault` is the verifier's, where it only reports.
@@ -180,6 +207,23 @@ impl Acceptor {
         }
         Accepted { io: Transport::Tls(stream), alpn, identity, standing, _of_ca: of_ca }
     }
+}
+
+/// A refusal, and what there is to say to the peer, if it can be told anything.
+type Refused = (Option<(Stream, Vec<u8>)>, Refusal);
+
+/// A handshake that failed by what the peer sent.
+async fn unheard(
+    io: Recorded<Stream>,
+    error: &io::Error,
+    handshake: Handshake<'_>,
+    deadline: Instant,
+) -> Refused {
+    let (mut stream, mut first) = io.into_parts();
+    farewell::hear_out(&mut stream, &mut first, deadline).await;
+    let answer = Plaintext::recognise(&first).map(|plaintext| plaintext.answer());
+    let refusal = Handshake { first: &first, ..handshake }.failed(error);
+    (Some((stream, answer.unwrap_or_default())), refusal)
 }
 
 #[cfg(test)]

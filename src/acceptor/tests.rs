@@ -153,3 +153,73 @@ async fn report_only_counts_who_would_be_refused_and_why() {
         assert!(counted[0].contains(labels) && counted[0].ends_with(" 1"), "{counted:?}");
     }
 }
+
+/// Scenario: one handshake at a time is allowed; two peers say nothing, two send the first bytes of
+/// a ClientHello and stop.
+/// Guarantees: they cost no permit, so a good client is let in at once; they are closed in time.
+#[tokio::test(start_paused = true)]
+async fn silent_peers_take_no_permit_from_others() {
+    let pki = TestPki::new();
+    let (_store, snapshots) = Store::new(server::load(&server_tls(&pki)).unwrap().snapshot);
+    let limits = ServerLimits { max_handshakes: 1, ..ServerLimits::default() };
+    let acceptor = Acceptor::new(Some(snapshots), &limits, Metrics::default());
+    let start = Instant::now();
+    let mut silent = Vec::new();
+    for said in [&b""[..], b"", b"\x16", b"\x16\x03\x01\x02\x00\x01\x00"] {
+        let (mut near, far) = UnixStream::pair().unwrap();
+        near.write_all(said).await.unwrap();
+        let acceptor = acceptor.clone();
+        let task = tokio::spawn(async move { acceptor.accept(Stream::from(far), "silent").await });
+        silent.push((near, task));
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let (_store, snapshots) =
+        Store::new(client::load(&client_tls(&pki), &[b"h2"]).unwrap().snapshot);
+    let connector = Connector::new(snapshots, "localhost".to_owned());
+    let (near, far) = UnixStream::pair().unwrap();
+    let (accepted, connected) = tokio::join!(
+        acceptor.accept(Stream::from(far), "good"),
+        connector.connect(near, "localhost:4317", start + Duration::from_secs(5))
+    );
+    assert!(accepted.is_ok() && connected.is_ok());
+    assert!(start.elapsed() < Duration::from_secs(1), "took {:?}", start.elapsed());
+    for (near, task) in silent {
+        assert_eq!(task.await.unwrap().unwrap_err().reason, "handshake_timeout");
+        drop(near);
+    }
+    assert!(start.elapsed() < Duration::from_secs(12), "took {:?}", start.elapsed());
+}
+
+/// Scenario: a peer sends its ClientHello and nothing more, where one handshake is allowed.
+/// Guarantees: the cap holds. The next waits until the first is given up.
+#[tokio::test(start_paused = true)]
+async fn handshakes_under_way_are_capped() {
+    let pki = TestPki::new();
+    let (_store, snapshots) = Store::new(server::load(&server_tls(&pki)).unwrap().snapshot);
+    let limits = ServerLimits { max_handshakes: 1, ..ServerLimits::default() };
+    let acceptor = Acceptor::new(Some(snapshots), &limits, Metrics::default());
+    let config = Arc::new(raw_client(&pki.path("client.crt"), &pki.path("client.key"), true));
+    let name = "localhost".try_into().unwrap();
+    let mut session = rustls::ClientConnection::new(config, name).unwrap();
+    let mut hello = Vec::new();
+    session.write_tls(&mut hello).unwrap();
+    let start = Instant::now();
+    let (mut stuck, far) = UnixStream::pair().unwrap();
+    stuck.write_all(&hello).await.unwrap();
+    let first = tokio::spawn({
+        let acceptor = acceptor.clone();
+        async move { acceptor.accept(Stream::from(far), "stuck").await }
+    });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let (_store, snapshots) =
+        Store::new(client::load(&client_tls(&pki), &[b"h2"]).unwrap().snapshot);
+    let connector = Connector::new(snapshots, "localhost".to_owned());
+    let (near, far) = UnixStream::pair().unwrap();
+    let (accepted, connected) = tokio::join!(
+        acceptor.accept(Stream::from(far), "good"),
+        connector.connect(near, "localhost:4317", start + Duration::from_secs(30))
+    );
+    assert!(accepted.is_ok() && connected.is_ok());
+    assert_eq!(start.elapsed().as_secs(), 10);
+    assert_eq!(first.await.unwrap().unwrap_err().reason, "handshake_timeout");
+}

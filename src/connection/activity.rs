@@ -1,7 +1,7 @@
 //! What one connection is doing, and the service that hyper calls for each request.
 //!
 //! Guarantees that a request counts as under way until its answer was handed to the peer's
-//! stream, or given up. Knows nothing of timers.
+//! stream, or given up, and that answers the peer does not take are known. Knows nothing of timers.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -40,6 +40,8 @@ pub(super) struct Activity<C> {
     /// Bytes arrived while no request was under way: the start of a head.
     head_begun: AtomicBool,
     closes_after_answer: AtomicBool,
+    unread: Unread,
+    is_flooding: AtomicBool,
 }
 
 impl<C: Consumer> Activity<C> {
@@ -52,6 +54,8 @@ impl<C: Consumer> Activity<C> {
             requests: AtomicU32::new(0),
             head_begun: AtomicBool::new(false),
             closes_after_answer: AtomicBool::new(false),
+            unread: Unread::default(),
+            is_flooding: AtomicBool::new(false),
         })
     }
 
@@ -67,7 +71,8 @@ impl<C: Consumer> Activity<C> {
         if version < Version::HTTP_2 && self.closes_after_answer.load(Ordering::Relaxed) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        Ok(response.map(|body| Tracked { body, _guard: guard }))
+        let era = self.unread.begin();
+        Ok(response.map(|body| Tracked { body, era, guard }))
     }
 }
 
@@ -80,6 +85,31 @@ impl<C> Activity<C> {
     /// Whether requests are under way.
     pub(super) fn is_busy(&self) -> bool {
         self.in_flight.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether requests are under way that have no answer yet.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > self.unread.count()
+    }
+
+    /// The answers that the peer has not taken.
+    pub(super) fn unread(&self) -> &Unread {
+        &self.unread
+    }
+
+    /// The peer sends frames without end that carry nothing.
+    pub(super) fn floods(&self) {
+        self.is_flooding.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it did.
+    pub(super) fn is_flooding(&self) -> bool {
+        self.is_flooding.load(Ordering::Relaxed)
+    }
+
+    /// What to send instead of an answer that hyper gave by itself, if this is one.
+    pub(super) fn retell(&self, bare: &[u8]) -> Option<Vec<u8>> {
+        self.receiver.retell(&self.peer, bare)
     }
 
     /// How many requests have begun, modulo 2^32.
@@ -135,10 +165,57 @@ impl<C> Drop for InFlight<C> {
     }
 }
 
+/// Answers that were handed out and not taken by the peer, in two eras: what is left of the old one
+/// when its time is up has been waiting for at least that long. One timer does for all of them.
+#[derive(Debug, Default)]
+pub(super) struct Unread {
+    is_second: AtomicBool,
+    eras: [AtomicU32; 2],
+}
+
+impl Unread {
+    /// Answers in both eras.
+    pub(super) fn count(&self) -> u32 {
+        self.eras.iter().map(|era| era.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Answers of the old era.
+    pub(super) fn old(&self) -> u32 {
+        self.era(!self.is_second.load(Ordering::Relaxed)).load(Ordering::Relaxed)
+    }
+
+    /// A new era begins; the old one must be over.
+    pub(super) fn turn(&self) {
+        self.is_second.fetch_xor(true, Ordering::Relaxed);
+    }
+
+    fn begin(&self) -> bool {
+        let era = self.is_second.load(Ordering::Relaxed);
+        self.era(era).fetch_add(1, Ordering::Relaxed);
+        era
+    }
+
+    fn end(&self, era: bool) {
+        self.era(era).fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn era(&self, is_second: bool) -> &AtomicU32 {
+        let [first, second] = &self.eras;
+        if is_second { second } else { first }
+    }
+}
+
 /// An answer's body; the request is over when it is dropped.
 pub(super) struct Tracked<B, C> {
     body: B,
-    _guard: InFlight<C>,
+    era: bool,
+    guard: InFlight<C>,
+}
+
+impl<B, C> Drop for Tracked<B, C> {
+    fn drop(&mut self) {
+        self.guard.0.unread.end(self.era);
+    }
 }
 
 impl<B: Body + Unpin, C> Body for Tracked<B, C> {

@@ -1,7 +1,8 @@
-//! The byte stream under hyper: bytes read ahead are replayed, a peer that does not read is given
-//! up, and a close waits a moment so that the last answer is not reset away.
+//! The byte stream under hyper: bytes read ahead are replayed, a peer that does not read or floods
+//! is given up, an answer that hyper gives by itself gets a body, and a close waits a moment so that
+//! the last answer is not reset away.
 //!
-//! Knows nothing of HTTP.
+//! Knows nothing of requests.
 
 use std::io;
 use std::pin::Pin;
@@ -14,12 +15,17 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::acceptor::Transport;
 use crate::connection::activity::Activity;
+use crate::connection::meter::Meter;
 
 /// See the module.
 pub(super) struct Guarded<C> {
     transport: Transport,
     activity: Arc<Activity<C>>,
     ahead: ReadAhead,
+    /// HTTP/2 only.
+    meter: Option<Meter>,
+    /// HTTP/1 only: what is written for something else.
+    retold: Option<Retold>,
     write_timeout: Duration,
     /// Runs while `is_stalled`; kept between stalls.
     stall: Option<Pin<Box<Sleep>>>,
@@ -45,6 +51,13 @@ pub(super) enum Preface {
     Http2,
     /// Nothing: the peer closed.
     Nothing,
+}
+
+/// Bytes that are written for `instead_of` bytes of hyper's.
+struct Retold {
+    text: Vec<u8>,
+    written: usize,
+    instead_of: usize,
 }
 
 enum Closing {
@@ -88,13 +101,17 @@ impl<C> Guarded<C> {
     pub(super) fn new(
         transport: Transport,
         ahead: ReadAhead,
+        preface: Preface,
         write_timeout: Duration,
         activity: Arc<Activity<C>>,
     ) -> Self {
+        let length = u32::try_from(PREFACE.len()).unwrap_or_default();
         Self {
             transport,
             activity,
             ahead,
+            meter: (preface == Preface::Http2).then(|| Meter::new(length)),
+            retold: None,
             write_timeout,
             stall: None,
             is_stalled: false,
@@ -123,6 +140,40 @@ impl<C> Guarded<C> {
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer does not read")))
     }
 
+    /// Takes note of bytes that came.
+    fn arrived(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.activity.bytes_arrived();
+        if self.meter.as_mut().is_none_or(|meter| meter.take(bytes)) {
+            return Ok(());
+        }
+        self.activity.floods();
+        Err(io::Error::other("the peer floods the connection with frames that carry nothing"))
+    }
+
+    fn poll_write_bare(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.meter.is_none() && self.retold.is_none() {
+            let text = self.activity.retell(bytes);
+            self.retold = text.map(|text| Retold { text, written: 0, instead_of: bytes.len() });
+        }
+        let Some(retold) = &mut self.retold else {
+            return Pin::new(&mut self.transport).poll_write(context, bytes);
+        };
+        while let Some(rest) = retold.text.get(retold.written..).filter(|rest| !rest.is_empty()) {
+            match ready!(Pin::new(&mut self.transport).poll_write(context, rest)) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(count) => retold.written += count,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        let count = retold.instead_of;
+        self.retold = None;
+        Poll::Ready(Ok(count))
+    }
+
     /// Reads and forgets until the peer closes. Closing with unread bytes in the kernel would
     /// reset the connection and take an answer away that the peer has not read yet.
     fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -146,20 +197,16 @@ impl<C> AsyncRead for Guarded<C> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.ahead.replayed < self.ahead.read && self.ahead.replay(buffer) {
-            self.activity.bytes_arrived();
+        let before = buffer.filled().len();
+        if self.ahead.replayed == self.ahead.read || !self.ahead.replay(buffer) {
+            ready!(Pin::new(&mut self.transport).poll_read(context, buffer))?;
+        }
+        let new = buffer.filled().get(before..).unwrap_or_default();
+        if new.is_empty() {
+            self.has_ended = true;
             return Poll::Ready(Ok(()));
         }
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.transport).poll_read(context, buffer);
-        if let Poll::Ready(Ok(())) = &read {
-            if buffer.filled().len() > before {
-                self.activity.bytes_arrived();
-            } else {
-                self.has_ended = true;
-            }
-        }
-        read
+        Poll::Ready(self.arrived(new))
     }
 }
 
@@ -169,7 +216,7 @@ impl<C> AsyncWrite for Guarded<C> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.transport).poll_write(context, bytes);
+        let written = self.poll_write_bare(context, bytes);
         self.unless_stalled(written, context)
     }
 
@@ -178,7 +225,10 @@ impl<C> AsyncWrite for Guarded<C> {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.transport).poll_write_vectored(context, bytes);
+        let written = match bytes {
+            [bytes] => self.poll_write_bare(context, bytes),
+            _ => Pin::new(&mut self.transport).poll_write_vectored(context, bytes),
+        };
         self.unless_stalled(written, context)
     }
 

@@ -5,7 +5,9 @@
 
 mod activity;
 mod io;
+mod meter;
 mod protocols;
+mod seldom;
 mod supervise;
 mod trust;
 
@@ -16,14 +18,15 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use crate::acceptor::{Accepted, Acceptor, Stream, Transport};
 use crate::config::sections::ServerLimits;
 use crate::connection::activity::Activity;
 use crate::connection::io::{Guarded, Preface, ReadAhead};
 use crate::connection::protocols::Protocols;
-use crate::connection::supervise::{End, Terms};
+use crate::connection::seldom::Seldom;
+use crate::connection::supervise::{End, Terms, UNREAD};
 use crate::connection::trust::Trust;
 use crate::metrics::Metrics;
 use crate::pipeline::Consumer;
@@ -45,6 +48,7 @@ pub(crate) struct Endpoint<C> {
     write_timeout: Duration,
     under_way: UnderWay,
     metrics: Metrics,
+    attacks: Seldom,
 }
 
 /// The settings of an [`Endpoint`].
@@ -79,6 +83,7 @@ impl<C: Consumer> Endpoint<C> {
             write_timeout: limits.write_timeout,
             under_way,
             metrics,
+            attacks: Seldom::default(),
         }
     }
 
@@ -104,7 +109,8 @@ impl<C: Consumer> Endpoint<C> {
         let peer = Peer { address, identity: accepted.identity, distrust };
         let trust = Trust::of(accepted.standing);
         let activity = Activity::new(self.receiver.clone(), peer, self.under_way.clone());
-        let io = Guarded::new(accepted.io, ahead, self.write_timeout, Arc::clone(&activity));
+        let io =
+            Guarded::new(accepted.io, ahead, preface, self.write_timeout, Arc::clone(&activity));
         let end = match preface {
             Preface::Http2 => self.http2(io, &activity, trust, &mut draining).await,
             Preface::Http1 => self.http1(io, &activity, trust, &mut draining).await,
@@ -120,7 +126,8 @@ impl<C: Consumer> Endpoint<C> {
                 "a connection was ended, for its client is not trusted any more"
             );
         }
-        report(&self.key_path, activity.peer(), &end);
+        let end = if activity.is_flooding() { End::Expired(FLOOD) } else { end };
+        self.report(activity.peer(), &end);
     }
 
     /// From the socket to the first bytes of HTTP; `None` if they never come.
@@ -138,7 +145,7 @@ impl<C: Consumer> Endpoint<C> {
                     return None;
                 }
                 Err(_) => {
-                    report(&self.key_path, address, &End::Expired("no_request"));
+                    self.report(address, &End::Expired("no_request"));
                     return None;
                 }
             },
@@ -169,18 +176,41 @@ impl<C: Consumer> Endpoint<C> {
         let connection = self.protocols.http2.serve_connection(TokioIo::new(io), service);
         supervise::run(pin!(connection), activity, &self.http2_terms, trust, draining).await
     }
-}
 
-/// What a stranger can bring about is for the debug level only.
-fn report(listener: &str, peer: &str, end: &End) {
-    match end {
-        End::Expired(reason) => debug!(listener, peer, reason, "connection closed"),
-        End::Served(Ok(())) => debug!(listener, peer, "connection ended"),
-        End::Served(Err(error)) => {
-            debug!(listener, peer, error = error as &dyn std::error::Error, "connection broke");
+    /// What a stranger can bring about is for the debug level only, but for what harms: that is told
+    /// once in a while.
+    fn report(&self, peer: &str, end: &End) {
+        let listener = &self.key_path;
+        match end {
+            End::Expired(reason) => {
+                self.metrics.connection_ended(reason);
+                match told(reason).and_then(|text| Some((text, self.attacks.weigh()?))) {
+                    Some((text, others)) => {
+                        warn!(listener, peer, reason, others_not_logged = others, "{text}");
+                    }
+                    None => debug!(listener, peer, reason, "connection closed"),
+                }
+            }
+            End::Served(Ok(())) => debug!(listener, peer, "connection ended"),
+            End::Served(Err(error)) => {
+                debug!(listener, peer, error = error as &dyn std::error::Error, "connection broke");
+            }
         }
     }
 }
+
+/// What is said of a peer that does harm.
+fn told(reason: &str) -> Option<&'static str> {
+    match reason {
+        FLOOD => {
+            Some("a connection was cut: its peer sent HTTP/2 frames without end that carry nothing")
+        }
+        UNREAD => Some("a connection was cut: its peer did not read answers within write_timeout"),
+        _ => None,
+    }
+}
+
+const FLOOD: &str = "frame_flood";
 
 #[cfg(test)]
 mod tests;

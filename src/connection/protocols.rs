@@ -12,6 +12,7 @@ use hyper::service::HttpService;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::config::sections::ServerLimits;
+use crate::receiver::{MAX_HEAD_BYTES, MAX_HEADERS};
 
 /// How the two protocols are spoken on one listener.
 #[derive(Clone, Debug)]
@@ -32,7 +33,7 @@ impl Protocols {
             .keep_alive(keep_alive)
             .half_close(false)
             .max_headers(MAX_HEADERS)
-            .max_buf_size(HTTP1_BUFFER_BYTES);
+            .max_buf_size(MAX_HEAD_BYTES);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
@@ -89,8 +90,6 @@ where
     }
 }
 
-const MAX_HEADERS: usize = 64;
-const HTTP1_BUFFER_BYTES: usize = 64 << 10;
 const HEADER_LIST_BYTES: u32 = 16 << 10;
 const FRAME_BYTES: u32 = 16 << 10;
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;

@@ -1,5 +1,5 @@
-//! Holds one served connection to its deadlines: first request, request heads, idleness, age,
-//! drain.
+//! Holds one served connection to its deadlines: first request, request heads, answers that are
+//! not read, idleness, age, drain.
 //!
 //! One timer a connection, which is only ever moved when it must ring earlier: a request costs no
 //! timer operation.
@@ -34,6 +34,9 @@ pub(super) struct Terms {
     first_request: Duration,
     /// From the first byte of a later head to its end; HTTP/1 only.
     head: Option<Duration>,
+    /// For the peer to take an answer; HTTP/2 only, where a stream can stand still and the socket
+    /// go on.
+    answer: Option<Duration>,
     idle: Option<Duration>,
     age: Option<Duration>,
     grace: Duration,
@@ -45,6 +48,7 @@ impl Terms {
         Self {
             first_request: limits.header_timeout,
             head: Some(limits.header_timeout),
+            answer: None,
             idle: Some(limits.idle_timeout.unwrap_or(HTTP1_IDLE)),
             age: limits.max_connection_age,
             grace: limits.max_connection_age_grace,
@@ -53,7 +57,13 @@ impl Terms {
     }
 
     pub(super) fn http2(limits: &ServerLimits) -> Self {
-        Self { head: None, idle: limits.idle_timeout, is_http1: false, ..Self::http1(limits) }
+        Self {
+            head: None,
+            answer: Some(limits.write_timeout),
+            idle: limits.idle_timeout,
+            is_http1: false,
+            ..Self::http1(limits)
+        }
     }
 }
 
@@ -128,6 +138,8 @@ struct Clock<'a> {
     first_request: Option<Instant>,
     /// The head that is arriving must be complete by then.
     head: Option<Instant>,
+    /// Answers of the old era must be taken by then.
+    answers: Option<Instant>,
     /// Idle since then; the number of requests seen until then.
     quiet: (Instant, u32),
     was_busy: bool,
@@ -136,6 +148,8 @@ struct Clock<'a> {
     end: Option<(Instant, &'static str)>,
     /// Asked to finish: an idle connection is dropped then, for its peer does not react.
     finishing: Option<Instant>,
+    /// How often in a row `finishing` found answers that were not read and nothing else.
+    unread_rings: u8,
 }
 
 impl<'a> Clock<'a> {
@@ -146,11 +160,13 @@ impl<'a> Clock<'a> {
             armed: now,
             first_request: Some(now + terms.first_request),
             head: None,
+            answers: None,
             quiet: (now, 0),
             was_busy: false,
             age: terms.age.map(|age| now + with_jitter(age)),
             end: None,
             finishing: None,
+            unread_rings: 0,
         };
         clock.armed = clock.next();
         clock
@@ -177,26 +193,38 @@ impl<'a> Clock<'a> {
     }
 
     /// The connection was polled: looks whether requests ended, whether a head begins to arrive or
-    /// is complete. Returns whether the timer must ring earlier.
+    /// is complete, whether answers wait to be read. Returns whether the timer must ring earlier.
     fn observe<C>(&mut self, activity: &Activity<C>) -> bool {
         if self.terms.idle.is_some() {
             self.observe_requests(activity);
         }
-        let Some(limit) = self.terms.head else { return false };
+        let new = self.observe_head(activity).or_else(|| self.observe_answers(activity));
+        let Some(deadline) = new.filter(|deadline| *deadline < self.armed) else { return false };
+        self.armed = deadline;
+        true
+    }
+
+    fn observe_head<C>(&mut self, activity: &Activity<C>) -> Option<Instant> {
+        let limit = self.terms.head?;
         if !activity.awaits_head() {
             self.head = None;
-            return false;
+            return None;
         }
         if self.head.is_some() || activity.requests() == 0 {
-            return false;
+            return None;
         }
-        let deadline = Instant::now() + limit;
-        self.head = Some(deadline);
-        let earlier = deadline < self.armed;
-        if earlier {
-            self.armed = deadline;
+        self.head = Some(Instant::now() + limit);
+        self.head
+    }
+
+    fn observe_answers<C>(&mut self, activity: &Activity<C>) -> Option<Instant> {
+        let limit = self.terms.answer?;
+        if self.answers.is_some() || activity.unread().count() == 0 {
+            return None;
         }
-        earlier
+        activity.unread().turn();
+        self.answers = Some(Instant::now() + limit);
+        self.answers
     }
 
     fn observe_requests<C>(&mut self, activity: &Activity<C>) {
@@ -236,11 +264,15 @@ impl<'a> Clock<'a> {
         if self.head.is_some_and(|deadline| deadline <= now) {
             return Ring::Expired("slow_request_head");
         }
-        if let Some(deadline) = self.finishing
-            && deadline <= now
-        {
-            if !activity.is_busy() {
-                return Ring::Expired("unresponsive");
+        if self.answers.is_some_and(|deadline| deadline <= now) {
+            if activity.unread().old() > 0 {
+                return Ring::Expired(UNREAD);
+            }
+            self.answers = None;
+        }
+        if self.finishing.is_some_and(|deadline| deadline <= now) {
+            if let Some(reason) = self.has_given_up(activity) {
+                return Ring::Expired(reason);
             }
             self.finishing = Some(now + UNRESPONSIVE);
         }
@@ -253,6 +285,16 @@ impl<'a> Clock<'a> {
             return Ring::Finish;
         }
         Ring::Later
+    }
+
+    /// Whether a peer that was told to go is not worth waiting for, and why.
+    fn has_given_up<C>(&mut self, activity: &Activity<C>) -> Option<&'static str> {
+        if !activity.is_busy() {
+            return Some("unresponsive");
+        }
+        let waits_for_peer = self.terms.answer.is_some() && !activity.awaits_answer();
+        self.unread_rings = if waits_for_peer { self.unread_rings + 1 } else { 0 };
+        (self.unread_rings > UNREAD_RINGS).then_some(UNREAD)
     }
 
     /// Too old. HTTP/2 has GOAWAY; HTTP/1 can only say it with an answer, and a close between
@@ -277,6 +319,7 @@ impl<'a> Clock<'a> {
         [
             self.first_request,
             self.head,
+            self.answers,
             idle,
             self.age,
             self.end.map(|(deadline, _)| deadline),
@@ -301,4 +344,7 @@ const HTTP1_IDLE: Duration = Duration::from_secs(300);
 /// A peer that was told to go and does not answer even that is not waited for. Requests that were
 /// on their way when it was told take less than a round trip.
 const UNRESPONSIVE: Duration = Duration::from_secs(2);
+/// So many times more it is waited for when it only has answers to read.
+const UNREAD_RINGS: u8 = 2;
+pub(super) const UNREAD: &str = "answers_not_read";
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -37,6 +37,7 @@ pub(super) struct Instruments {
     pub(super) refusals: Family<Reason, Counter>,
     pub(super) distrusted: Family<Reason, Counter>,
     pub(super) live_reverified: Family<Outcome, Counter>,
+    pub(super) ended: Family<Reason, Counter>,
     pub(super) log_dropped: Counter,
     pub(super) reloads: Family<Reload, Counter>,
     pub(super) reload_failing: Family<Block, Gauge>,
@@ -63,6 +64,7 @@ impl Instruments {
             refusals: Family::default(),
             distrusted: Family::default(),
             live_reverified: Family::default(),
+            ended: Family::default(),
             log_dropped: Counter::default(),
             reloads: Family::default(),
             reload_failing: Family::default(),
@@ -140,6 +142,11 @@ impl Instruments {
             "Clients of open connections that were judged again, once for all their connections, by \
              result",
             self.live_reverified.clone(),
+        );
+        registry.register(
+            "portcullis_connections_ended",
+            "Connections of senders ended by a deadline or bound of the gateway, by reason",
+            self.ended.clone(),
         );
         registry.register(
             "portcullis_tls_reloads",

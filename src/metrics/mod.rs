@@ -74,6 +74,11 @@ impl Metrics {
         OpenGuard::new(self.0.connections.get_or_create_owned(&labels))
     }
 
+    /// Counts a connection that was ended by one of the gateway's deadlines or bounds.
+    pub(crate) fn connection_ended(&self, reason: &'static str) {
+        self.0.ended.get_or_create(&Reason { reason }).inc();
+    }
+
     /// Counts a live connection whose client is not trusted any more.
     pub(crate) fn connection_distrusted(&self, reason: &'static str) {
         self.0.distrusted.get_or_create(&Reason { reason }).inc();

@@ -18,6 +18,7 @@ mod read;
 mod refusal;
 mod route;
 mod settings;
+mod unread;
 
 #[cfg(test)]
 mod conformance;
@@ -43,6 +44,7 @@ pub(crate) use frame::{Deframer, FrameError};
 #[cfg(any(test, fuzzing))]
 pub(crate) use grpc::parse_timeout;
 pub(crate) use settings::Shared;
+pub(crate) use unread::{MAX_HEAD_BYTES, MAX_HEADERS};
 
 /// Who sends on one connection.
 #[derive(Clone, Debug)]

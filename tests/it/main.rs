@@ -13,6 +13,7 @@
 )]
 
 mod docs;
+mod hostile;
 mod layering;
 mod lifecycle;
 mod process;

@@ -6,7 +6,7 @@ use crate::refusals::{Program, s_client};
 use crate::support::pki::TestPki;
 
 /// Number, file and test.
-const TESTED: [(u8, &str, &str); 23] = [
+const TESTED: [(u8, &str, &str); 35] = [
     (1, HERE, "t01_a_client_without_a_certificate_gets_an_alert_and_no_answer"),
     (2, HERE, "t02_a_client_of_another_ca_gets_an_alert_and_no_answer"),
     (3, VERIFIER, "t03_a_certificate_counts_from_its_first_to_its_last_second"),
@@ -26,6 +26,18 @@ const TESTED: [(u8, &str, &str); 23] = [
     (16, RELOAD, "files_written_in_place_one_after_the_other_are_taken_together"),
     (17, RELOAD, "a_hundred_swaps_of_a_kubernetes_volume_are_all_seen"),
     (18, RELOAD, "files_that_never_rest_do_not_starve_the_reload"),
+    (25, RECORDS, "a_hello_in_pieces_of_one_byte_is_understood"),
+    (26, SILENCE, "peers_that_do_not_finish_their_hello_hold_no_handshake"),
+    (26, RECORDS, "half_open_handshakes_are_closed"),
+    (27, CONNECTION, "a_handshake_without_a_request_is_closed_in_time"),
+    (28, "src/acceptor/tests.rs", "handshakes_under_way_are_capped"),
+    (29, FLOODS, "control_frames_without_end_are_cut"),
+    (29, FLOODS, "floods_within_streams_are_cut"),
+    (29, CONNECTION, "a_peer_that_takes_no_answer_is_cut_in_time"),
+    (30, "src/receiver/conformance/limits.rs", "l01_the_limit_holds_after_inflating"),
+    (30, "tests/it/hostile/calls.rs", "a_deep_request_ends_nothing"),
+    (31, "src/listener/tests.rs", "running_out_of_descriptors_is_survived"),
+    (33, RECORDS, "key_updates_without_end_are_cut"),
     (
         36,
         "src/tls/client/tests.rs",
@@ -36,10 +48,14 @@ const TESTED: [(u8, &str, &str); 23] = [
     (48, LIFECYCLE, "frozen_peers_do_not_hold_up_the_end"),
 ];
 
+const CONNECTION: &str = "src/connection/tests.rs";
+const FLOODS: &str = "tests/it/hostile/floods.rs";
 const HERE: &str = "tests/it/threats/mod.rs";
 const LIFECYCLE: &str = "tests/it/lifecycle.rs";
 const RELOAD: &str = "src/tls/reload/tests.rs";
 const REVOCATION: &str = "src/tls/revocation/tests/mod.rs";
+const RECORDS: &str = "tests/it/hostile/records.rs";
+const SILENCE: &str = "tests/it/hostile/silence.rs";
 const SESSIONS: &str = "src/tls/server/tests.rs";
 const TRUST: &str = "tests/it/trust/mod.rs";
 const VERIFIER: &str = "src/tls/verifier/tests.rs";
@@ -60,7 +76,8 @@ fn every_threat_has_its_test_or_is_known_to_have_none() {
         TESTED.map(|(number, ..)| number).into_iter().chain(UNTESTED).collect();
     listed.sort_unstable();
     listed.dedup();
-    let all: Vec<u8> = (1..=22).chain(36..=37).chain(46..=48).collect();
+    let all: Vec<u8> =
+        (1..=22).chain(25..=31).chain(33..=33).chain(36..=37).chain(46..=48).collect();
     assert_eq!(listed, all);
 }
 

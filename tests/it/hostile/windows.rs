@@ -1,0 +1,84 @@
+//! Clients that ask and do not read. That they do not hold up a drain is shown in
+//! `src/connection/tests.rs`.
+
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Scene;
+use super::wire::{self, Client, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, frame};
+use crate::support::eventually::{DEADLINE, eventually};
+
+/// Calls whose answers cannot be sent.
+async fn stalled(scene: &Scene, calls: u32) -> Client {
+    let io = scene.dial(b"h2").await;
+    let mut client = Client::begin(io, &[(INITIAL_WINDOW_SIZE, 0)]).await;
+    for number in 0..calls {
+        client.send(&wire::call(2 * number + 1)).await.unwrap();
+    }
+    client.wait_for(HEADERS, 2 * calls - 1).await;
+    client
+}
+
+/// Scenario: a client opens no window for the answers of fifty calls, and pings all the while.
+/// Guarantees: it is cut when `write_timeout` is over; in clear and in TLS.
+#[tokio::test]
+async fn a_client_with_a_window_of_zero_is_cut() {
+    for is_tls in [false, true] {
+        let scene = Scene::new(is_tls, "write_timeout: 1s").await;
+        let neighbour = scene.neighbour().await;
+        let start = Instant::now();
+        let (mut reader, mut writer) = tokio::io::split(stalled(&scene, 50).await.0);
+        let pings = async {
+            while writer.write_all(&frame(wire::PING, 0, 0, &[0; 8])).await.is_ok() {
+                sleep(Duration::from_millis(50)).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let read = async { while wire::next(&mut reader).await.is_some() {} };
+        let both = async {
+            tokio::select! {
+                () = read => {}
+                () = pings => {}
+            }
+        };
+        timeout(DEADLINE, both).await.expect("it is not cut");
+        assert!(start.elapsed() >= Duration::from_secs(1), "cut after {:?}", start.elapsed());
+        eventually("it is counted", || scene.ended("answers_not_read") > 0.0).await;
+        neighbour.noticed_nothing().await;
+        scene.gateway.stop().await;
+    }
+}
+
+/// Scenario: a client sends calls for ever and never reads from its socket.
+/// Guarantees: once the socket takes no more, it is cut when `write_timeout` is over.
+#[tokio::test]
+async fn a_client_that_never_reads_is_cut() {
+    let scene = Scene::new(false, "write_timeout: 1s").await;
+    let neighbour = scene.neighbour().await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let stream = socket.connect(scene.address()).await.unwrap();
+    let mut client = Client::begin(Box::new(stream), &[]).await;
+    // Each is answered with a status of several hundred bytes.
+    let flood = async {
+        let mut stream = 1;
+        loop {
+            let calls: Vec<u8> = (0..100)
+                .flat_map(|n| {
+                    let flags = END_HEADERS | END_STREAM;
+                    frame(HEADERS, flags, stream + 2 * n, &wire::call_head())
+                })
+                .collect();
+            stream += 200;
+            if client.send(&calls).await.is_err() {
+                return;
+            }
+        }
+    };
+    timeout(DEADLINE, flood).await.expect("it is not cut");
+    scene.only_open(1.0).await;
+    neighbour.noticed_nothing().await;
+    scene.gateway.stop().await;
+}
