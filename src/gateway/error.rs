@@ -32,12 +32,17 @@ impl fmt::Display for BuildError {
             if index > 0 {
                 f.write_str("\n")?;
             }
-            write!(f, "{problem}")?;
+            let mut text = problem.to_string();
             let mut cause = problem.source();
             while let Some(error) = cause {
-                write!(f, ": {error}")?;
+                // Some errors hold the text of their cause already.
+                let next = error.to_string();
+                if !text.ends_with(&next) {
+                    text = format!("{text}: {next}");
+                }
                 cause = error.source();
             }
+            f.write_str(&text)?;
         }
         Ok(())
     }

@@ -19,6 +19,11 @@ use crate::telemetry::recent::{Recent, RecentRecord};
 use crate::telemetry::sampling::Sampler;
 use crate::telemetry::{BLOCK_FIELD, UNSAMPLED_TARGET};
 
+/// Targets with a bound of their own. Who was refused and which file is bad is not the same as
+/// another's, though the message is.
+const UNSAMPLED: [&str; 3] =
+    [UNSAMPLED_TARGET, "portcullis::acceptor::report", "portcullis::tls::reload"];
+
 /// One log of the process.
 pub(super) struct LogLayer {
     level: LevelFilter,
@@ -61,7 +66,8 @@ impl<S: Subscriber> Layer<S> for LogLayer {
         let metadata = event.metadata();
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let sampled = !metadata.target().starts_with(UNSAMPLED_TARGET);
+        let target = metadata.target();
+        let sampled = !UNSAMPLED.iter().any(|exempt| target.starts_with(exempt));
         if sampled && !self.sampler.passes(*metadata.level(), &fields.message) {
             return;
         }

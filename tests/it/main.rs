@@ -12,6 +12,7 @@
     reason = "a test fails where it stands"
 )]
 
+mod bad_files;
 mod docs;
 mod hostile;
 mod layering;

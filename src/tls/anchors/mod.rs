@@ -236,7 +236,13 @@ fn nothing_left(ca: &Pem, anchors: &Anchors) -> Problem {
         message.push_str(&format!(" {} {};", left.facts.summary(), left.why));
     }
     let reason = anchors.left_out.first().map_or("ca_no_pem", |left| left.reason);
-    problem(ca, 0, reason, message.trim_end_matches(';'), "name a CA that is in force")
+    problem(
+        ca,
+        0,
+        reason,
+        message.trim_end_matches(';'),
+        "name a CA that is in force and may sign for this use",
+    )
 }
 
 /// Why a certificate must not be an anchor: reason, clause and help. What Go refuses to chain to is

@@ -1,7 +1,7 @@
 //! Our own certificate chain and key.
 //!
 //! Guarantees that the key belongs to the first certificate of the chain and that this one is in
-//! force. What only the peers will mind is a warning.
+//! force and made for this use. What only some peers will mind is a warning.
 
 mod key;
 
@@ -180,7 +180,12 @@ fn judge_leaf(
         return Err(problem(cert, 0, "own_cert_not_yet_valid", message, help));
     }
     for (reason, message, help) in complaints(leaf, purpose) {
-        warnings.push(problem(cert, 0, reason, format!("{message}: {}", leaf.summary()), help));
+        let said = problem(cert, 0, reason, format!("{message}: {}", leaf.summary()), help);
+        // Whoever verifies us at all refuses it: an older certificate serves better than this one.
+        if reason == "own_cert_eku" {
+            return Err(said);
+        }
+        warnings.push(said);
     }
     Ok(())
 }
@@ -193,12 +198,19 @@ pub(crate) fn complaints(
     let mut found = Vec::new();
     let server = *purpose == Purpose::ServerAuth;
     if !leaf.permits(purpose) {
-        let message = if server {
-            "its extendedKeyUsage does not allow serverAuth: peers will refuse it as a server's"
+        let (message, help) = if server {
+            (
+                "its extendedKeyUsage does not allow serverAuth: peers will refuse it as a server's",
+                "re-issue it with extendedKeyUsage serverAuth, or without any",
+            )
         } else {
-            "its extendedKeyUsage does not allow clientAuth: upstreams will refuse it as a client's"
+            (
+                "its extendedKeyUsage does not allow clientAuth: upstreams will refuse it as a \
+                 client's",
+                "re-issue it with extendedKeyUsage clientAuth, or without any",
+            )
         };
-        found.push(("own_cert_eku", message, "re-issue it with the usage it needs"));
+        found.push(("own_cert_eku", message, help));
     }
     if leaf.version < 3 {
         let message = "it is in X.509 v1 form, which peers built on Rust refuse";

@@ -105,6 +105,15 @@ fn a_pair_out_of_date_is_refused() {
 }
 
 #[test]
+fn a_certificate_made_for_clients_alone_is_no_servers() {
+    let pki = TestPki::new();
+    let text = why(&pki, "client.crt", "client.key");
+    let why = "does not allow serverAuth: peers will refuse it as a server's: CN=test-client";
+    assert!(text.contains(why), "{text}");
+    assert!(text.contains("re-issue it with extendedKeyUsage serverAuth"), "{text}");
+}
+
+#[test]
 fn keys_that_cannot_be_used_are_named() {
     let pki = TestPki::new();
     let check = |name: &str, reason: &str, words: &str| {

@@ -193,7 +193,7 @@ fn tell(key_path: &str, event: Event, status: &ReloadStatus, metrics: &Metrics) 
             status.update(key_path, |block| block.refused = None);
         }
         Event::Refused(refused) => {
-            for problem in &refused.problems {
+            for problem in refused.problems.iter().take(MOST_TOLD) {
                 warn!(
                     block = key_path,
                     reason = problem.reason,
@@ -202,8 +202,15 @@ fn tell(key_path: &str, event: Event, status: &ReloadStatus, metrics: &Metrics) 
                      the files are tried again by themselves"
                 );
             }
+            let untold = refused.problems.len().saturating_sub(MOST_TOLD);
+            if untold > 0 {
+                warn!(block = key_path, untold, "and more problems of the same files");
+            }
             metrics.reload(key_path, "failure");
             status.update(key_path, |block| block.refused = Some(refused));
         }
     }
 }
+
+/// In the log at one time: each block of a file may be a problem of its own.
+const MOST_TOLD: usize = 20;

@@ -11,11 +11,15 @@ use serde_json::Value;
 use crate::support::eventually::DEADLINE;
 use crate::support::pki::TestPki;
 
-/// A running gateway that demands client certificates; killed with the value.
+/// A running gateway; killed with the value.
 pub struct Program {
     child: Child,
     log: Receiver<Value>,
-    /// The port of its one listener.
+    /// What it said until it listened.
+    pub starting: Vec<Value>,
+    /// Key path and port of every listener.
+    ports: Vec<(String, u16)>,
+    /// The port of its first listener.
     pub port: u16,
 }
 
@@ -27,12 +31,23 @@ impl Drop for Program {
 }
 
 impl Program {
-    /// Starts it with `server.crt` of the folder; `tls` are further keys of its `tls` block.
+    /// Starts it with `server.crt` of the folder and demands client certificates; `tls` are further
+    /// keys of its `tls` block.
     pub fn start(pki: &TestPki, tls: &str) -> Self {
-        pki.write("config.yaml", config(tls));
-        let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-            .args(["--config", "config.yaml"])
-            .current_dir(pki.dir())
+        Self::with_config(pki, &config(tls))
+    }
+
+    /// Starts it with a configuration; files are relative to the folder.
+    pub fn with_config(pki: &TestPki, yaml: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        pki.write("config.yaml", yaml);
+        command.args(["--config", "config.yaml"]).current_dir(pki.dir());
+        Self::spawn(command)
+    }
+
+    /// Starts a command that runs it.
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -43,15 +58,54 @@ impl Program {
         std::thread::spawn(move || {
             lines
                 .map_while(Result::ok)
-                .filter_map(|line| serde_json::from_str(&line).ok())
+                .map(|line| serde_json::from_str(&line).unwrap_or(Value::String(line)))
                 .all(|line| sender.send(line).is_ok())
         });
-        let mut program = Self { child, log, port: 0 };
-        let started = program.line("its start", |line| !line["listeners"].is_null());
-        let listeners = started["listeners"].as_str().unwrap();
-        let address = listeners.split(' ').nth(1).unwrap();
-        program.port = address.rsplit(':').next().unwrap().parse().unwrap();
+        let mut program = Self { child, log, starting: Vec::new(), ports: Vec::new(), port: 0 };
+        let listeners = |lines: &[Value]| {
+            lines.iter().find_map(|line| Some(line["listeners"].as_str()?.to_owned()))
+        };
+        program.starting = program.collect(|lines| match listeners(lines) {
+            Some(_) => Vec::new(),
+            None => vec!["its start".to_owned()],
+        });
+        let words = listeners(&program.starting).unwrap();
+        let words: Vec<&str> = words.split(' ').collect();
+        for pair in words.windows(2).filter(|pair| pair[0].starts_with("receivers.")) {
+            let port = pair[1].rsplit(':').next().unwrap().parse().unwrap();
+            program.ports.push((pair[0].to_owned(), port));
+        }
+        program.port = program.ports[0].1;
         program
+    }
+
+    /// The port of a server block such as `receivers.otlp.protocols.http`.
+    pub fn port_of(&self, key_path: &str) -> u16 {
+        self.ports.iter().find(|(key, _port)| key == key_path).expect(key_path).1
+    }
+
+    /// What it said since it was asked last.
+    pub fn more(&self) -> impl Iterator<Item = Value> {
+        self.log.try_iter()
+    }
+
+    /// Collects lines until nothing is missing any more; `missing` names what is.
+    pub fn collect(&self, missing: impl Fn(&[Value]) -> Vec<String>) -> Vec<Value> {
+        let deadline = Instant::now() + DEADLINE;
+        let mut lines = Vec::new();
+        loop {
+            let lacking = missing(&lines);
+            if lacking.is_empty() {
+                return lines;
+            }
+            match self.log.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => lines.push(line),
+                Err(_late) => {
+                    let said: Vec<_> = lines.iter().map(Value::to_string).collect();
+                    panic!("no line with {lacking:#?} among\n{}", said.join("\n"));
+                }
+            }
+        }
     }
 
     fn line(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {

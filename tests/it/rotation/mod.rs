@@ -3,7 +3,7 @@
 //!
 //! `ROTATIONS` says how often each writer writes (default 3). `tests/rotation` runs it long.
 
-mod load;
+pub mod load;
 mod upstream;
 mod writers;
 
