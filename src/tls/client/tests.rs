@@ -2,34 +2,41 @@
 
 use std::time::Duration;
 
+use rustls::ServerConfig;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::config::sections::ServerTls;
-use crate::tls::server;
 use crate::tls::store::Store;
-use crate::tls::testing::{Leaf, TestPki, client_tls, pem_file, server_params, server_tls};
+use crate::tls::testing::{Leaf, TestPki, client_tls, server_params};
 
-/// A server that shows `NAME.crt` and counts the bytes that a client sends inside TLS.
-async fn serve(tls: ServerTls, stream: DuplexStream) -> usize {
-    let config = Arc::clone(&server::load(&tls).unwrap().snapshot.config);
+/// A server that counts the bytes that a client sends inside TLS.
+async fn serve(config: Arc<ServerConfig>, stream: DuplexStream) -> usize {
     let Ok(mut stream) = TlsAcceptor::from(config).accept(stream).await else { return 0 };
     let mut bytes = Vec::new();
     let _ended = stream.read_to_end(&mut bytes).await;
     bytes.len()
 }
 
-fn shows(pki: &TestPki, name: &str) -> ServerTls {
-    let mut tls = server_tls(pki);
-    tls.client_ca = None;
-    tls.common.cert = Some(pem_file("tls.cert_file", pki.path(&format!("{name}.crt"))));
-    tls.common.key = Some(pem_file("tls.key_file", pki.path(&format!("{name}.key"))));
-    tls
+/// A server with `NAME.crt`, which our own loader might not take.
+fn shows(pki: &TestPki, name: &str) -> Arc<ServerConfig> {
+    let chain = CertificateDer::pem_file_iter(pki.path(&format!("{name}.crt"))).unwrap();
+    let key = PrivateKeyDer::from_pem_file(pki.path(&format!("{name}.key"))).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain.map(Result::unwrap).collect(), key)
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Arc::new(config)
 }
 
-async fn connect(pki: &TestPki, tls: ServerTls) -> (Result<(), UpstreamTlsError>, usize) {
+async fn connect(pki: &TestPki, tls: Arc<ServerConfig>) -> (Result<(), UpstreamTlsError>, usize) {
     let (_store, snapshots) =
         Store::new(load(&client_tls(pki), &[b"h2", b"http/1.1"]).unwrap().snapshot);
     let connector = Connector::new(snapshots, "localhost".to_owned());

@@ -248,7 +248,10 @@ impl Handshake<'_> {
         let cause = if known { String::new() } else { format!(" ({error})") };
         self.refusal(
             "closed_during_handshake",
-            format!("closed the connection when it had our certificate{cause}"),
+            format!(
+                "closed the connection when it had our certificate {}{cause}",
+                self.about.own_summary
+            ),
             &format!(
                 "some clients do so without an alert when they do not trust it: give them our CA \
                  {} (OTEL_EXPORTER_OTLP_CERTIFICATE) and connect by a name in our certificate; \

@@ -34,7 +34,10 @@ def _by_openssl(ca):
     # What many guides do: no extensions file, which with OpenSSL 3.0 makes an X.509 v1 leaf.
     _leaf(ca, "v1", [])
     _leaf(ca, "server-only", ["basicConstraints=CA:FALSE", "extendedKeyUsage=serverAuth"])
-    _expired(ca)
+    # A sound server with a name that nobody asks for.
+    _leaf(ca, "elsewhere", ["basicConstraints=CA:FALSE", "extendedKeyUsage=serverAuth",
+                            "subjectAltName=DNS:otel.elsewhere.example"])
+    _by_openssl_ca(ca)
 
 
 def _leaf(ca, name, extensions):
@@ -47,18 +50,23 @@ def _leaf(ca, name, extensions):
     _run(*sign)
 
 
-def _expired(ca):
-    """`openssl x509` of OpenSSL 3.0 cannot set dates, `openssl ca` can."""
-    _key_and_request(ca, "expired")
+def _by_openssl_ca(ca):
+    """`openssl x509` of OpenSSL 3.0 can neither set dates nor revoke, `openssl ca` can."""
     (ca / "index.txt").write_text("")
+    (ca / "crlnumber").write_text("01\n")
     (ca / "ca.conf").write_text(
         "[ca]\ndefault_ca = it\n[it]\n"
         f"database = {ca}/index.txt\nnew_certs_dir = {ca}\ndefault_md = sha256\npolicy = any\n"
-        "rand_serial = yes\nx509_extensions = leaf\n"
+        f"rand_serial = yes\nx509_extensions = leaf\ncrlnumber = {ca}/crlnumber\ndefault_crl_days = 30\n"
         "[any]\ncommonName = supplied\n[leaf]\nbasicConstraints = CA:FALSE\nextendedKeyUsage = clientAuth\n")
-    _run("openssl", "ca", "-batch", "-notext", "-config", ca / "ca.conf", "-cert", ca / "ca.crt",
-         "-keyfile", ca / "ca.key", "-startdate", "20240101000000Z", "-enddate", "20240201000000Z",
-         "-in", ca / "expired.csr", "-out", ca / "expired.crt")
+    command = ["openssl", "ca", "-batch", "-notext", "-config", ca / "ca.conf", "-cert", ca / "ca.crt",
+               "-keyfile", ca / "ca.key"]
+    for name, start, end in (("expired", "20240101000000Z", "20240201000000Z"),
+                             ("revoked", "20240101000000Z", "20440101000000Z")):
+        _key_and_request(ca, name)
+        _run(*command, "-startdate", start, "-enddate", end, "-in", ca / f"{name}.csr", "-out", ca / f"{name}.crt")
+    _run(*command, "-revoke", ca / "revoked.crt", "-crl_reason", "keyCompromise")
+    _run(*command, "-gencrl", "-out", ca / "clients.crl")
 
 
 def _key_and_request(ca, name):

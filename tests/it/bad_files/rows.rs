@@ -75,9 +75,10 @@ fn row(
 }
 
 pub fn rows() -> Vec<Row> {
-    [own(), trusted(), lists(), upstream()].into_iter().flatten().collect()
+    [own(), pairs(), trusted(), lists(), upstream()].into_iter().flatten().collect()
 }
 
+/// Files that cannot be read.
 fn own() -> Vec<Row> {
     let closed = if is_root() { "`sudo chown 65534 " } else { "`chmod u+r " };
     vec![
@@ -134,8 +135,14 @@ fn own() -> Vec<Row> {
             "key-closed",
             "own.key",
             ["file_permission", "with mode 0000, and this process runs as uid", closed],
-            |_scene, path| fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap(),
+            |_scene, path| fs::set_permissions(path, fs::Permissions::from_mode(0o0)).unwrap(),
         ),
+    ]
+}
+
+/// Files that can be read and do not do.
+fn pairs() -> Vec<Row> {
+    vec![
         row(
             "key-of-another",
             "own.key",
@@ -160,7 +167,7 @@ fn own() -> Vec<Row> {
                 reissue(scene, path, |params| {
                     params.not_before = date_time_ymd(2020, 1, 1);
                     params.not_after = date_time_ymd(2021, 1, 1);
-                })
+                });
             },
         ),
         row(
@@ -171,7 +178,7 @@ fn own() -> Vec<Row> {
                 reissue(scene, path, |params| {
                     params.not_before = date_time_ymd(2999, 1, 1);
                     params.not_after = date_time_ymd(3000, 1, 1);
-                })
+                });
             },
         ),
         row(
@@ -181,7 +188,7 @@ fn own() -> Vec<Row> {
             |scene, path| {
                 reissue(scene, path, |params| {
                     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-                })
+                });
             },
         ),
     ]
