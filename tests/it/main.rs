@@ -24,3 +24,4 @@ mod rotation;
 mod support;
 mod threats;
 mod trust;
+mod watch;

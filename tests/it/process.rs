@@ -19,7 +19,7 @@ fn portcullis(args: &[&str], dir: &Path) -> Command {
 }
 
 /// Ends with the value, so that a failing test leaves no process.
-struct Running(Child);
+pub struct Running(pub Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -36,10 +36,13 @@ impl Running {
 }
 
 /// What a process writes, line by line, while the test does other things.
-struct Log(mpsc::UnboundedReceiver<String>);
+pub struct Log {
+    lines: mpsc::UnboundedReceiver<String>,
+    passed: Vec<String>,
+}
 
 impl Log {
-    fn of(stream: impl std::io::Read + Send + 'static) -> Self {
+    pub fn of(stream: impl std::io::Read + Send + 'static) -> Self {
         let (sender, lines) = mpsc::unbounded_channel();
         std::thread::spawn(move || {
             BufReader::new(stream)
@@ -47,19 +50,25 @@ impl Log {
                 .map_while(Result::ok)
                 .all(|line| sender.send(line).is_ok())
         });
-        Self(lines)
+        Self { lines, passed: Vec::new() }
     }
 
     /// The next line that contains a text.
-    async fn line(&mut self, wanted: &str) -> String {
+    pub async fn line(&mut self, wanted: &str) -> String {
         loop {
-            let next = timeout(DEADLINE, self.0.recv()).await;
+            let next = timeout(DEADLINE, self.lines.recv()).await;
             let line = next.unwrap_or_else(|_| panic!("no {wanted:?} in time"));
             let line = line.unwrap_or_else(|| panic!("the log ended without {wanted:?}"));
+            self.passed.push(line.clone());
             if line.contains(wanted) {
                 return line;
             }
         }
+    }
+
+    /// Every line up to the last that was waited for.
+    pub fn passed(&self) -> &[String] {
+        &self.passed
     }
 }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::metrics::Metrics;
 use crate::tls::expiry::Alarm;
@@ -107,9 +107,7 @@ impl Reloader {
                 // By the old time, some were left out or refused that count by the new one.
                 self.subjects.iter_mut().for_each(Subject::judge_now);
             }
-            let began = Instant::now();
-            self.look_at_all().await;
-            cost = began.elapsed();
+            cost = self.look_at_all().await;
             // Looked at again when the set of folders changed: something may have been missed
             // between the change and the new watch.
             if self.watch(&mut watcher) {
@@ -127,7 +125,9 @@ impl Reloader {
             .map_or(poll_at, |wait| poll_at.min(Instant::now() + wait))
     }
 
-    async fn look_at_all(&mut self) {
+    /// Returns how long it took.
+    async fn look_at_all(&mut self) -> Duration {
+        let began = Instant::now();
         for subject in &mut self.subjects {
             let event = subject.look(&self.pace).await;
             tell(subject.key_path(), event, &self.status, &self.metrics);
@@ -136,6 +136,9 @@ impl Reloader {
             self.alarm.judge(subject.key_path(), &ends, time::now());
         }
         self.metrics.ends("clients", &seen::ends());
+        let took = began.elapsed();
+        debug!(took = ?took, "looked at the certificates");
+        took
     }
 
     fn watch(&self, watcher: &mut Watcher) -> bool {
