@@ -198,7 +198,7 @@ impl Acceptor {
             standing = self.0.live.as_ref().map(|live| live.note(chain, snapshot));
         }
         let of_ca = chain.map(|chain| self.0.metrics.connection_of(&snapshot.ca_of(chain)));
-        if snapshot.only_reports && chain.is_none() {
+        if snapshot.only_reports() && chain.is_none() {
             let refusal = Handshake { peer, first: &[], fault, about: &snapshot.about }.would_be();
             self.0.metrics.handshake("reported", refusal.reason);
             self.0.report.would_refuse(&refusal, peer);

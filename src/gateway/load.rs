@@ -140,7 +140,7 @@ impl Part<'_> {
             let before = Fingerprint::of(&server::files(tls));
             let loaded = server::load(tls)?;
             warnings.extend(loaded.warnings.into_iter().map(Warning::Credentials));
-            security = if loaded.snapshot.demands_certificates { "mTLS" } else { "TLS" };
+            security = loaded.snapshot.security();
             let (publisher, reader) = Store::new(loaded.snapshot);
             subject = Some(reload::listener(&self.server.key_path, tls, before, publisher));
             watch = Some(reader);

@@ -6,11 +6,12 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::config::sections::{
-    Exporter, GrpcServer, OtlpReceiver, Pipeline, PipelineId, Server, ServerLimits, Service,
-    Telemetry,
+    ClientAuth, Exporter, GrpcServer, OtlpReceiver, Pipeline, PipelineId, Server, ServerLimits,
+    ServerTls, Service, Telemetry,
 };
 use crate::config::types::{ComponentId, ListenAddress};
 use crate::signal::Signal;
+use crate::tls::testing::{TestPki, server_tls};
 
 fn id(kind: &str) -> ComponentId {
     ComponentId { kind: kind.to_owned(), name: None }
@@ -80,6 +81,29 @@ async fn a_taken_port_is_reported_with_key_and_holder() {
     let expected = format!("receivers.otlp.protocols.grpc.endpoint: {address} is taken by ");
     assert!(text.starts_with(&expected), "{text}");
     assert!(text.contains(&format!("(pid {})", std::process::id())), "{text}");
+}
+
+/// Scenario: the same listener with each way to treat client certificates.
+/// Guarantees: start-up line and status page say mTLS only where a certificate is demanded.
+#[tokio::test]
+async fn a_listener_is_called_mtls_only_if_it_demands_certificates() {
+    let pki = TestPki::new();
+    let demanding = server_tls(&pki);
+    let with = |client_auth| ServerTls { client_auth, ..demanding.clone() };
+    let cases = [
+        (None, "plaintext"),
+        (Some(ServerTls { client_ca: None, ..demanding.clone() }), "TLS"),
+        (Some(with(ClientAuth::Optional)), "TLS, client certificates optional"),
+        (Some(with(ClientAuth::ReportOnly)), "TLS, client certificates only reported"),
+        (Some(with(ClientAuth::Require)), "mTLS"),
+    ];
+    for (tls, expected) in cases {
+        let mut config = config();
+        let receiver = config.receivers.get_mut(&id("otlp")).unwrap();
+        receiver.grpc.as_mut().unwrap().server.tls = tls;
+        let gateway = Gateway::build(config).await.unwrap();
+        assert_eq!(gateway.lines()[0].security, expected);
+    }
 }
 
 const KEY: &str = "receivers.otlp.protocols.grpc";

@@ -34,10 +34,8 @@ pub(crate) use reload::files;
 pub(crate) struct ServerSnapshot {
     /// Numbered within this process; a later load has a higher number.
     pub(crate) generation: u64,
-    /// Whether client certificates are demanded.
-    pub(crate) demands_certificates: bool,
-    /// Whether those who would be refused are let in and reported.
-    pub(crate) only_reports: bool,
+    /// What is made of client certificates; `None` when nobody is asked for one.
+    pub(super) client_auth: Option<ClientAuth>,
     pub(crate) config: Arc<ServerConfig>,
     /// The one in `config`, to ask it outside of a handshake.
     pub(super) verifier: Option<Arc<ClientVerifier>>,
@@ -52,6 +50,21 @@ pub(crate) struct ServerSnapshot {
 }
 
 impl ServerSnapshot {
+    /// Whether those who would be refused are let in and reported.
+    pub(crate) fn only_reports(&self) -> bool {
+        self.client_auth == Some(ClientAuth::ReportOnly)
+    }
+
+    /// What the listener asks of its clients, in a few words.
+    pub(crate) fn security(&self) -> &'static str {
+        match self.client_auth {
+            None => "TLS",
+            Some(ClientAuth::Optional) => "TLS, client certificates optional",
+            Some(ClientAuth::ReportOnly) => "TLS, client certificates only reported",
+            Some(ClientAuth::Require) => "mTLS",
+        }
+    }
+
     /// What is thought at `now` of a chain, leaf first, that this or an earlier snapshot let in.
     /// Whoever only reports has a verdict, too, and does not act on it.
     pub(super) fn verdict(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Verdict {
@@ -67,7 +80,7 @@ impl ServerSnapshot {
         now: UnixTime,
     ) -> Option<Fault> {
         if self.verifier.is_none()
-            || self.only_reports
+            || self.only_reports()
             || connection.handshake_kind() != Some(HandshakeKind::Resumed)
         {
             return None;
@@ -190,8 +203,7 @@ fn load_after(
     Ok(Loaded {
         snapshot: ServerSnapshot {
             generation: next_generation(),
-            demands_certificates: mode == Some(ClientAuth::Require),
-            only_reports: mode == Some(ClientAuth::ReportOnly),
+            client_auth: mode,
             config: Arc::new(config),
             verifier,
             about,

@@ -264,7 +264,7 @@ impl Live {
             Verdict::Expired(fault) => ("expired", fault, Some(snapshot.trust_loss_grace)),
             Verdict::Untrusted(fault) => ("untrusted", fault, Some(snapshot.trust_loss_grace)),
         };
-        if snapshot.only_reports {
+        if snapshot.only_reports() {
             self.0.metrics.live_reverified("reported");
             reported.tell(&fault);
             return;
