@@ -97,6 +97,7 @@ impl Exporter {
             Err(failure) => {
                 if let Some(metrics) = metrics {
                     metrics.send_failed(batch.signal, batch.items);
+                    metrics.failure(failure.reason);
                 }
                 self.report_failure(batch, failure);
             }

@@ -30,6 +30,7 @@ pub(super) struct Instruments {
     pub(super) sent: ItemCounters,
     pub(super) send_failed: ItemCounters,
     pub(super) in_flight: Family<Labels, Gauge>,
+    pub(super) export_failures: Family<ExportFailure, Counter>,
     pub(super) handshakes: Family<Handshake, Counter>,
     pub(super) connections: Family<Connection, Gauge>,
     pub(super) connections_opened: Family<Connection, Counter>,
@@ -57,6 +58,7 @@ impl Instruments {
             sent: ItemCounters::default(),
             send_failed: ItemCounters::default(),
             in_flight: Family::default(),
+            export_failures: Family::default(),
             handshakes: Family::default(),
             connections: Family::default(),
             connections_opened: Family::default(),
@@ -74,6 +76,7 @@ impl Instruments {
         };
         instruments.register_collector_names(resource);
         instruments.register_own_names();
+        instruments.register_losses();
         instruments
     }
 
@@ -97,6 +100,21 @@ impl Instruments {
         );
         registry.register("target", "Target metadata", Info::new(process::target_labels(resource)));
         registry.register_collector(Box::new(ProcessCollector::start()));
+    }
+
+    /// What did not get through, batches and log records.
+    fn register_losses(&mut self) {
+        let registry = &mut self.own;
+        registry.register(
+            "portcullis_export_failures",
+            "Batches that an exporter did not deliver, by reason",
+            self.export_failures.clone(),
+        );
+        registry.register(
+            "portcullis_log_records_dropped",
+            "Log records left out by service.telemetry.logs.sampling",
+            self.log_dropped.clone(),
+        );
     }
 
     fn register_own_names(&mut self) {
@@ -126,11 +144,6 @@ impl Instruments {
             "portcullis_requests_refused",
             "Requests refused by the gateway itself, by reason",
             self.refusals.clone(),
-        );
-        registry.register(
-            "portcullis_log_records_dropped",
-            "Log records left out by service.telemetry.logs.sampling",
-            self.log_dropped.clone(),
         );
         registry.register(
             "portcullis_connections_revoked",
@@ -253,6 +266,13 @@ pub(super) struct Block {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Outcome {
     pub(super) result: &'static str,
+}
+
+/// Labels of `portcullis_export_failures_total`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ExportFailure {
+    pub(super) exporter: String,
+    pub(super) reason: &'static str,
 }
 
 /// A stable reason code alone.

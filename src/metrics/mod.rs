@@ -13,12 +13,13 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
 use crate::config::types::ComponentId;
 use crate::metrics::instruments::{
-    Block, Connection, Handshake, Instruments, Outcome, Reason, Reload, exporter_labels,
-    receiver_labels, request_labels,
+    Block, Connection, ExportFailure, Handshake, Instruments, Outcome, Reason, Reload,
+    exporter_labels, receiver_labels, request_labels,
 };
 use crate::signal::Signal;
 
@@ -59,6 +60,8 @@ impl Metrics {
             send_failed: self.0.send_failed.handles(&labels),
             in_flight: Signal::ALL
                 .map(|s| self.0.in_flight.get_or_create_owned(&request_labels(id, s))),
+            exporter: id.to_string(),
+            failures: self.0.export_failures.clone(),
         }))
     }
 
@@ -179,6 +182,8 @@ struct Sent {
     sent: PerSignal<Counter>,
     send_failed: PerSignal<Counter>,
     in_flight: PerSignal<Gauge>,
+    exporter: String,
+    failures: Family<ExportFailure, Counter>,
 }
 
 impl ExporterMetrics {
@@ -190,6 +195,12 @@ impl ExporterMetrics {
     /// Items that upstream did not accept.
     pub(crate) fn send_failed(&self, signal: Signal, items: u64) {
         add(&self.0.send_failed, signal, items);
+    }
+
+    /// Counts a batch that was not delivered, by the reason code that log and sender see.
+    pub(crate) fn failure(&self, reason: &'static str) {
+        let exporter = self.0.exporter.clone();
+        self.0.failures.get_or_create(&ExportFailure { exporter, reason }).inc();
     }
 
     /// Counts a request as in flight until the guard is dropped.

@@ -46,6 +46,11 @@ impl<T> Watch<T> {
         Arc::clone(&self.0.borrow())
     }
 
+    /// A reader that keeps seeing the snapshot in force now.
+    pub(crate) fn pinned(&self) -> Self {
+        Self(watch::channel(self.current()).1)
+    }
+
     /// Waits until a snapshot is published that this reader has not waited for yet; `false` when
     /// none will come any more. Cancel-safe.
     pub(crate) async fn changed(&mut self) -> bool {

@@ -155,11 +155,19 @@ impl GrpcClient {
     }
 
     fn explain(&self, broken: &Broken, why: Option<String>) -> Failure {
-        let (Broken::Unprocessed(error) | Broken::Unknown(error)) = broken;
+        let (error, taken) = match broken {
+            Broken::Unprocessed(error) => (error, "the upstream did not take the batch"),
+            Broken::Unknown(error) => {
+                (error, "the upstream may have taken the batch: its log knows why it hung up")
+            }
+        };
         let (code, reason, retry_after) = status::of_broken_stream(error);
-        let text = match why {
+        let text = match why.filter(|why| *why != error.to_string()) {
             Some(why) => format!("the request was cut off: {error}: {why}"),
-            None => format!("the request was cut off: {error}"),
+            None if error.is_library() => format!(
+                "it broke the rules of HTTP/2 ({error}), so the connection was closed; {taken}"
+            ),
+            None => format!("the request was cut off: {error}; {taken}"),
         };
         let failure = self.failure(code, reason, &text);
         match retry_after {

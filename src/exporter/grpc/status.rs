@@ -80,6 +80,9 @@ pub(super) fn of_http(status: StatusCode) -> (Code, &'static str) {
 /// Code, reason and retry hint when a stream ended without an answer ("Errors" of gRPC over
 /// HTTP/2).
 pub(super) fn of_broken_stream(error: &h2::Error) -> (Code, &'static str, Option<Duration>) {
+    if error.is_library() && error.is_go_away() {
+        return (Code::Unavailable, "upstream_protocol_error", None);
+    }
     if error.is_io() || error.is_go_away() {
         return (Code::Unavailable, "upstream_disconnected", None);
     }

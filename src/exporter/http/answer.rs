@@ -98,7 +98,15 @@ impl Answer {
             Some(status) if !status.message.is_empty() => {
                 format!("it answered HTTP status {number}: {}", status.message)
             }
-            _ => format!("it answered HTTP status {number}"),
+            Some(_) => format!("it answered HTTP status {number}"),
+            None => {
+                let kind = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+                format!(
+                    "it answered HTTP status {number} without an OTLP status (content type {:?}){}",
+                    kind.unwrap_or("none"),
+                    hint(number)
+                )
+            }
         };
         let mut failed = failure(code, reason(number), &text);
         failed.retry_after = self.retry_after(status.as_ref().and_then(|s| s.retry_after));
@@ -162,6 +170,17 @@ impl Answer {
 enum Unreadable {
     Damaged,
     TooLarge,
+}
+
+/// What to look at when an answer is not OTLP's own: it may come from anything on the way.
+fn hint(status: u16) -> &'static str {
+    match status {
+        401 | 403 | 407 => ": check the exporter's headers and certificate",
+        404 | 405 | 415 => ": is OTLP over HTTP served at this URL?",
+        413 => ": the batch is too large for it",
+        502..=504 => ": what is behind it is down or slow",
+        _ => ": its log knows more",
+    }
 }
 
 /// A closed set of labels for an open set of numbers.

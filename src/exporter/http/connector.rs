@@ -13,12 +13,11 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::codegen::Service;
 
-use crate::exporter::upstream::{ConnectError, Dialed, Dialer, Io, Lifetime};
+use crate::exporter::upstream::{ConnectError, Dialed, Dialer, Heard, Io, Lifetime};
+use crate::tls::Alpn;
 use crate::tls::client::Diagnosis;
-use crate::tls::store::Watch;
-use crate::tls::{Alpn, ClientSnapshot};
 
-/// Dials one origin, whatever URL it is asked for.
+/// Dials one origin with the credentials of one generation, whatever URL it is asked for.
 #[derive(Clone, Debug)]
 pub(super) struct OriginConnector(Arc<Shared>);
 
@@ -31,6 +30,10 @@ struct Shared {
     trouble: Mutex<Option<Trouble>>,
     /// When the oldest connection of the pool stops taking requests.
     rest: Mutex<Option<Instant>>,
+    /// What is known of the connection that was opened last.
+    latest: Mutex<(Diagnosis, Heard)>,
+    /// How many connections are open.
+    open: Arc<AtomicUsize>,
 }
 
 /// The last attempts failed.
@@ -48,29 +51,31 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 impl OriginConnector {
     pub(super) fn new(dialer: Dialer, to_proxy: bool) -> Self {
         let turn = AtomicUsize::new(0);
-        let (trouble, rest) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Shared { dialer, to_proxy, turn, trouble, rest }))
+        let (trouble, rest, latest) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let open = Arc::default();
+        Self(Arc::new(Shared { dialer, to_proxy, turn, trouble, rest, latest, open }))
     }
 
-    /// The number of the credentials in force.
+    /// The number of its credentials.
     pub(super) fn generation(&self) -> u64 {
         self.0.dialer.generation()
     }
 
-    /// Where new credentials are announced.
-    pub(super) fn watch(&self) -> Option<Watch<ClientSnapshot>> {
-        self.0.dialer.watch()
+    /// How many of its connections are open.
+    pub(super) fn open(&self) -> usize {
+        self.0.open.load(Ordering::Relaxed)
+    }
+
+    /// What is known of the connection that was opened last: an error of one that never carried a
+    /// request does not say which it was.
+    pub(super) fn latest(&self) -> (Diagnosis, Heard) {
+        self.0.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether a connection carries a certificate of ours that is about to end.
     pub(super) fn is_old(&self) -> bool {
         let rest = *self.0.rest.lock().unwrap_or_else(PoisonError::into_inner);
         rest.is_some_and(|rest| rest <= Instant::now())
-    }
-
-    /// For a new pool.
-    pub(super) fn forget_age(&self) {
-        *self.0.rest.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Why connecting failed a moment ago, and when to try again.
@@ -84,20 +89,23 @@ impl OriginConnector {
     async fn connect(self) -> Result<TokioIo<HttpIo>, ConnectError> {
         let shared = &self.0;
         let result = shared.open().await;
-        let mut trouble = shared.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         match &result {
-            Ok(_) => *trouble = None,
-            Err(error) => {
-                let failures = trouble.as_ref().map_or(0, |before| before.failures) + 1;
-                let pause = FIRST_PAUSE.saturating_mul(1 << (failures - 1).min(16));
-                *trouble = Some(Trouble {
-                    error: error.clone(),
-                    failures,
-                    not_before: Instant::now() + pause.min(LONGEST_PAUSE),
-                });
-            }
+            Ok(_) => *shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None,
+            Err(error) => self.note(error),
         }
         result
+    }
+
+    /// There is no connection: for a moment nobody needs to try again.
+    pub(super) fn note(&self, error: &ConnectError) {
+        let mut trouble = self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let failures = trouble.as_ref().map_or(0, |before| before.failures) + 1;
+        let pause = FIRST_PAUSE.saturating_mul(1 << (failures - 1).min(16));
+        *trouble = Some(Trouble {
+            error: error.clone(),
+            failures,
+            not_before: Instant::now() + pause.min(LONGEST_PAUSE),
+        });
     }
 }
 
@@ -111,9 +119,12 @@ impl Shared {
             self.dialer.first(addresses, deadline, async |dialed, _, _| Ok(dialed)).await?;
         let Dialed { io, alpn, diagnosis, lifetime, .. } = dialed;
         self.note_age(lifetime);
+        let known = (diagnosis.clone(), io.heard());
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = known;
         let to_proxy = self.to_proxy;
         let end = lifetime.map(|lifetime| Box::pin(sleep_until(lifetime.end)));
-        Ok(TokioIo::new(HttpIo { io, alpn, diagnosis, to_proxy, end }))
+        let open = Open::new(&self.open);
+        Ok(TokioIo::new(HttpIo { io, alpn, diagnosis, to_proxy, end, _open: open }))
     }
 
     fn note_age(&self, lifetime: Option<Lifetime>) {
@@ -146,11 +157,32 @@ pub(super) struct HttpIo {
     to_proxy: bool,
     /// When our certificate is about to end.
     end: Option<Pin<Box<Sleep>>>,
+    _open: Open,
+}
+
+/// Counts a connection as open for as long as it lives.
+#[derive(Debug)]
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Connection for HttpIo {
     fn connected(&self) -> Connected {
-        let connected = Connected::new().proxy(self.to_proxy).extra(self.diagnosis.clone());
+        let connected = Connected::new()
+            .proxy(self.to_proxy)
+            .extra(self.diagnosis.clone())
+            .extra(self.io.heard());
         if self.alpn == Alpn::H2 { connected.negotiated_h2() } else { connected }
     }
 }

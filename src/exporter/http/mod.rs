@@ -46,7 +46,7 @@ impl HttpClient {
             if let Some((_, origin)) = known.iter().find(|(other, _)| other.same_origin(target)) {
                 return Some(Arc::clone(origin));
             }
-            let origin = Arc::new(Origin::new(target, &template.pooling));
+            let origin = Arc::new(Origin::new(&exporter, target, &template.pooling));
             known.push((target, Arc::clone(&origin)));
             Some(origin)
         });
@@ -112,9 +112,17 @@ impl HttpClient {
             RequestError::Tls(error) => {
                 (error.reason(), format!("the request was cut off: {error}"))
             }
-            RequestError::Unprocessed(text) | RequestError::Unknown(text) => {
-                ("upstream_disconnected", format!("the request was cut off: {text}"))
-            }
+            RequestError::NotHttp(reason, text) => (reason, text),
+            RequestError::Unprocessed(text) => (
+                "upstream_disconnected",
+                format!("the request was cut off: {text}; the upstream did not take the batch"),
+            ),
+            RequestError::Unknown(text) => (
+                "upstream_disconnected",
+                format!(
+                    "the request was cut off: {text}; the upstream may have taken the batch: its log knows why it hung up"
+                ),
+            ),
         };
         self.failure(target, Code::Unavailable, reason, &text)
     }

@@ -1,11 +1,13 @@
 //! The connections of one worker to one scheme, host and port.
 //!
-//! Guarantees that new credentials, and a certificate of ours that is about to end, lead to new
-//! connections: the pool of the old ones is dropped, and what is in flight on them goes on to its
-//! end.
+//! Guarantees that new credentials lead to new connections once the upstream has shown that it
+//! takes them, and so does a certificate of ours that is about to end: the pool of the old ones is
+//! dropped, and what is in flight on them goes on to its end. See [`Handover`] for when the
+//! upstream does not take them.
 
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -14,27 +16,42 @@ use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::exporter::http::Target;
 use crate::exporter::http::body::Body;
 use crate::exporter::http::connector::OriginConnector;
 use crate::exporter::http::template::Pooling;
-use crate::exporter::upstream::ConnectError;
+use crate::exporter::upstream::{ConnectError, Dialer, Handover, Heard};
+use crate::tls::ClientSnapshot;
 use crate::tls::UpstreamTlsError;
 use crate::tls::client::Diagnosis;
+use crate::tls::store::Watch;
 
 /// An origin and its pool.
 #[derive(Debug)]
 pub(super) struct Origin {
-    connector: OriginConnector,
+    /// For the log.
+    exporter: String,
+    endpoint: String,
+    /// With whatever credentials are in force.
+    dialer: Dialer,
+    to_proxy: bool,
     pooling: Pooling,
-    /// The pool of the generation of credentials beside it.
-    client: Mutex<(u64, Client<OriginConnector, Body>)>,
+    pool: Mutex<Pool>,
     /// `max_conns_per_host`, where it is limited. A request holds one on HTTP/1.1; as in the
     /// Collector the limit means little on HTTP/2.
     permits: Option<Arc<Semaphore>>,
+    following: AtomicBool,
     /// Dropping them ends them.
     tasks: Mutex<JoinSet<()>>,
+}
+
+/// The connections with the credentials of one generation.
+#[derive(Clone, Debug)]
+struct Pool {
+    connector: OriginConnector,
+    client: Client<OriginConnector, Body>,
 }
 
 /// A request without an answer.
@@ -44,87 +61,155 @@ pub(super) enum RequestError {
     Connect(ConnectError, Duration),
     /// TLS broke the connection.
     Tls(UpstreamTlsError),
+    /// It answered with something else than HTTP: reason, what and what to do.
+    NotHttp(&'static str, String),
     /// The upstream says that it did nothing.
     Unprocessed(String),
     /// It may have been processed.
     Unknown(String),
 }
 
+/// While there is no change of credentials.
+const FOREVER: Duration = Duration::from_secs(24 * 3600);
+
 impl Origin {
-    pub(super) fn new(target: &Target, pooling: &Pooling) -> Self {
-        let dialer = target.dialer.clone();
-        let connector = OriginConnector::new(dialer, target.to_proxy);
-        let client = (connector.generation(), client(&connector, pooling));
+    pub(super) fn new(exporter: &str, target: &Target, pooling: &Pooling) -> Self {
+        let (dialer, to_proxy) = (target.dialer.clone(), target.to_proxy);
         let permits = (pooling.max_conns_per_host > 0)
             .then(|| Arc::new(Semaphore::new(pooling.max_conns_per_host)));
-        let (pooling, client) = (pooling.clone(), Mutex::new(client));
-        Self { connector, pooling, client, permits, tasks: Mutex::default() }
+        Self {
+            exporter: exporter.to_owned(),
+            endpoint: target.shown.clone(),
+            pool: Mutex::new(Pool::new(dialer.pinned(), to_proxy, pooling)),
+            dialer,
+            to_proxy,
+            pooling: pooling.clone(),
+            permits,
+            following: AtomicBool::new(false),
+            tasks: Mutex::default(),
+        }
     }
 
-    /// Lets go of the old connections when new credentials are published, also when no batches
-    /// come. Must be called within a runtime.
+    /// Replaces the connections when new credentials are published, also when no batches come.
+    /// Must be called within a runtime.
     pub(super) fn follow(self: &Arc<Self>) {
-        let Some(mut watch) = self.connector.watch() else { return };
-        let origin = Arc::downgrade(self);
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        if !tasks.is_empty() {
+        if self.following.swap(true, Ordering::Relaxed) {
             return;
         }
-        tasks.spawn(async move {
-            while watch.changed().await {
-                let Some(origin) = origin.upgrade() else { return };
-                drop(origin.client());
-            }
-        });
+        let Some(watch) = self.dialer.watch() else { return };
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.spawn(follow(Arc::downgrade(self), watch));
+    }
+
+    /// Whether the new credentials are in use, or the old ones not any more.
+    async fn hand_over(&self, handover: &mut Handover) -> bool {
+        let next = self.dialer.pinned();
+        let current = self.pool().connector;
+        if current.generation() == next.generation() {
+            return true;
+        }
+        // Without connections there is nothing to lose.
+        if current.open() > 0
+            && let Err(error) = next.prove().await
+            && handover.keeps_old(&error, &self.exporter, &self.endpoint)
+        {
+            return false;
+        }
+        self.renew(next);
+        true
+    }
+
+    fn renew(&self, dialer: Dialer) {
+        let fresh = Pool::new(dialer, self.to_proxy, &self.pooling);
+        *self.pool.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 
     /// Sends a request and reads the head of the answer. Cancel-safe: dropping gives it up.
     pub(super) async fn send(
-        &self,
+        self: &Arc<Self>,
         request: Request<Body>,
     ) -> Result<Response<Incoming>, RequestError> {
-        if let Some((error, delay)) = self.connector.trouble() {
+        self.follow();
+        let Pool { connector, client } = self.pool();
+        if let Some((error, delay)) = connector.trouble() {
             return Err(RequestError::Connect(error, delay));
         }
         let _permit = match &self.permits {
             Some(permits) => permits.acquire().await.ok(),
             None => None,
         };
-        let client = self.client();
-        client.request(request).await.map_err(|error| self.explain(&error))
+        client.request(request).await.map_err(|error| explain(&error, &connector))
     }
 
-    fn client(&self) -> Client<OriginConnector, Body> {
-        let mut held = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        let generation = self.connector.generation();
-        if held.0 != generation || self.connector.is_old() {
-            self.connector.forget_age();
-            *held = (generation, client(&self.connector, &self.pooling));
+    fn pool(&self) -> Pool {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if pool.connector.is_old() {
+            *pool = Pool::new(self.dialer.pinned(), self.to_proxy, &self.pooling);
         }
-        held.1.clone()
+        pool.clone()
     }
+}
 
-    fn explain(&self, error: &ClientError) -> RequestError {
-        let mut extras = http::Extensions::new();
-        if let Some(info) = error.connect_info() {
-            info.get_extras(&mut extras);
+async fn follow(origin: Weak<Origin>, mut watch: Watch<ClientSnapshot>) {
+    let mut handover: Option<Handover> = None;
+    loop {
+        let pause = handover.as_ref().map_or(FOREVER, Handover::pause);
+        match timeout(pause, watch.changed()).await {
+            Ok(false) => return,
+            Ok(true) => handover = Some(Handover::begin()),
+            Err(_elapsed) => {}
         }
-        if let Some(error) = extras.get::<Diagnosis>().and_then(Diagnosis::get) {
+        let Some(origin) = origin.upgrade() else { return };
+        if let Some(under_way) = &mut handover
+            && origin.hand_over(under_way).await
+        {
+            handover = None;
+        }
+    }
+}
+
+/// Why a request got no answer.
+fn explain(error: &ClientError, connector: &OriginConnector) -> RequestError {
+    let causes = || causes(error);
+    let delay = || connector.trouble().map_or(Duration::from_secs(1), |(_, delay)| delay);
+    if let Some(error) = causes().find_map(|cause| cause.downcast_ref::<ConnectError>()) {
+        return RequestError::Connect(error.clone(), delay());
+    }
+    let (diagnosis, heard) = known(error).unwrap_or_else(|| connector.latest());
+    if let Some(error) = diagnosis.get() {
+        if !ConnectError::refuses_us(error.reason()) {
             return RequestError::Tls(error);
         }
-        let causes = || causes(error);
-        if let Some(error) = causes().find_map(|cause| cause.downcast_ref::<ConnectError>()) {
-            let delay = self.connector.trouble().map_or(Duration::from_secs(1), |(_, delay)| delay);
-            return RequestError::Connect(error.clone(), delay);
-        }
-        let text = causes().last().map_or_else(|| error.to_string(), ToString::to_string);
-        let h2 = causes().find_map(|cause| cause.downcast_ref::<h2::Error>());
-        let unprocessed = h2.is_some_and(|error| {
-            let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
-            error.is_remote() && (error.is_go_away() || refused)
-        });
-        if unprocessed { RequestError::Unprocessed(text) } else { RequestError::Unknown(text) }
+        // With TLS 1.3 it judges us after our handshake; it has not read a byte of the request.
+        let error = ConnectError::from(error);
+        connector.note(&error);
+        return RequestError::Connect(error, delay());
     }
+    if heard.is_tls() {
+        let text = "it answered with TLS: this port wants it; write https:// into the exporter's endpoint, or use its plaintext port";
+        return RequestError::NotHttp("upstream_expects_tls", text.to_owned());
+    }
+    let hyper = causes().find_map(|cause| cause.downcast_ref::<hyper::Error>());
+    if let Some(error) = hyper.filter(|error| error.is_parse()) {
+        let text = format!(
+            "it answered with something that is not HTTP ({error}): is this the port for OTLP over HTTP?"
+        );
+        return RequestError::NotHttp("upstream_not_http", text);
+    }
+    let text = causes().last().map_or_else(|| error.to_string(), ToString::to_string);
+    let h2 = causes().find_map(|cause| cause.downcast_ref::<h2::Error>());
+    let unprocessed = h2.is_some_and(|error| {
+        let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        error.is_remote() && (error.is_go_away() || refused)
+    });
+    if unprocessed { RequestError::Unprocessed(text) } else { RequestError::Unknown(text) }
+}
+
+/// What is known of the connection that an error is of.
+fn known(error: &ClientError) -> Option<(Diagnosis, Heard)> {
+    let mut extras = http::Extensions::new();
+    error.connect_info()?.get_extras(&mut extras);
+    Some((extras.get::<Diagnosis>()?.clone(), extras.get::<Heard>()?.clone()))
 }
 
 impl From<hyper::Error> for RequestError {
@@ -138,18 +223,23 @@ fn causes<'a>(error: &'a dyn Error) -> impl Iterator<Item = &'a (dyn Error + 'st
     std::iter::successors(error.source(), |error: &&'a (dyn Error + 'static)| (*error).source())
 }
 
-fn client(connector: &OriginConnector, pooling: &Pooling) -> Client<OriginConnector, Body> {
-    let mut builder = Client::builder(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(pooling.idle_conn_timeout)
-        .pool_max_idle_per_host(pooling.max_idle_per_host)
-        .http2_max_header_list_size(MAX_HEADERS)
-        .http2_keep_alive_interval(pooling.ping_after)
-        .http2_keep_alive_timeout(pooling.ping_timeout)
-        .http2_keep_alive_while_idle(true);
-    builder.build(connector.clone())
+impl Pool {
+    /// `dialer` is pinned to one generation.
+    fn new(dialer: Dialer, to_proxy: bool, pooling: &Pooling) -> Self {
+        let connector = OriginConnector::new(dialer, to_proxy);
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(pooling.idle_conn_timeout)
+            .pool_max_idle_per_host(pooling.max_idle_per_host)
+            .http2_max_header_list_size(MAX_HEADERS)
+            .http2_keep_alive_interval(pooling.ping_after)
+            .http2_keep_alive_timeout(pooling.ping_timeout)
+            .http2_keep_alive_while_idle(true);
+        let client = builder.build(connector.clone());
+        Self { connector, client }
+    }
 }
 
 /// Longest header list read, in bytes.

@@ -55,6 +55,29 @@ impl Dialer {
         self
     }
 
+    /// The same with the credentials in force now, whatever is published later.
+    pub(crate) fn pinned(&self) -> Self {
+        let tls = self.tls.as_ref().map(|(watch, connector)| {
+            let pinned = watch.pinned();
+            (pinned.clone(), connector.with(pinned))
+        });
+        Self { tls, ..self.clone() }
+    }
+
+    /// Finds out whether the upstream takes our certificate, over a connection that carries nothing
+    /// else and is closed again.
+    ///
+    /// # Errors
+    /// There is no connection, or it does not.
+    pub(crate) async fn prove(&self) -> Result<(), ConnectError> {
+        let deadline = self.deadline();
+        let addresses = self.resolve(deadline).await?;
+        self.first(addresses, deadline, async |mut dialed, _, until| {
+            Ok(dialed.io.welcomed(until).await?)
+        })
+        .await
+    }
+
     /// The number of the credentials in force; 0 on plaintext.
     pub(crate) fn generation(&self) -> u64 {
         self.tls.as_ref().map_or(0, |(watch, _)| watch.current().generation)
@@ -117,7 +140,11 @@ impl Dialer {
             };
             match attempt.await {
                 Ok(done) => return Ok(done),
-                Err(error) => failure = Some(error),
+                // That one of them is not to be trusted is the worse news.
+                Err(error) => match &failure {
+                    Some(before) if ConnectError::is_distrust(before) => {}
+                    _ => failure = Some(error),
+                },
             }
         }
         Err(failure.unwrap_or_else(|| {

@@ -49,6 +49,16 @@ impl ConnectError {
         }
     }
 
+    /// It answered plaintext with an alert of TLS.
+    pub(super) fn expects_tls(address: &impl fmt::Display) -> Self {
+        Self::new(
+            "upstream_expects_tls",
+            format!(
+                "{address} answered with TLS: this port wants it; remove tls.insecure, or use its plaintext port"
+            ),
+        )
+    }
+
     /// Nothing answered in time.
     pub(super) fn timeout(address: &impl fmt::Display) -> Self {
         Self::new(
@@ -62,6 +72,11 @@ impl ConnectError {
     /// Whether we refused the upstream: what was agreed with it before holds no more either.
     pub(super) fn is_distrust(&self) -> bool {
         self.distrusted
+    }
+
+    /// Whether a reason means that the upstream answered, and does not take our certificate.
+    pub(crate) fn refuses_us(reason: &str) -> bool {
+        matches!(reason, "upstream_rejected_our_certificate" | "upstream_demands_certificate")
     }
 
     /// There is no connection yet, and no more time.

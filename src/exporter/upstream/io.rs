@@ -1,16 +1,19 @@
 //! The stream under a connection: TCP or a unix socket, with or without TLS.
 //!
-//! Counts its reads, so that a silent peer can be told from a busy one.
+//! Counts its reads, so that a silent peer can be told from a busy one, and one that speaks TLS
+//! where plaintext is meant from one that speaks nothing known.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Instant;
 
+use crate::tls::UpstreamTlsError;
 use crate::tls::client::UpstreamStream;
 
 /// A connected stream.
@@ -33,15 +36,37 @@ pub(crate) enum Socket {
     Unix(UnixStream),
 }
 
-/// How many times something was read from a stream.
+/// What is known of what a peer said. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Heard(Arc<AtomicU64>);
+pub(crate) struct Heard(Arc<Said>);
+
+#[derive(Debug, Default)]
+struct Said {
+    count: AtomicU64,
+    tls: AtomicBool,
+}
 
 impl Heard {
+    /// How many times something was read.
     pub(crate) fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether the first bytes on a plaintext connection were an alert of TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.0.tls.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, bytes: &[u8], plain: bool) {
+        let before = self.0.count.fetch_add(1, Ordering::Relaxed);
+        if plain && before == 0 && matches!(bytes, [ALERT, 3, ..]) {
+            self.0.tls.store(true, Ordering::Relaxed);
+        }
     }
 }
+
+/// The first byte of what TLS servers answer to what is no TLS.
+const ALERT: u8 = 21;
 
 impl Io {
     pub(super) fn plain(socket: Socket) -> Self {
@@ -50,6 +75,15 @@ impl Io {
 
     pub(super) fn tls(stream: UpstreamStream<Socket>) -> Self {
         Self { stream: Stream::Tls(Box::new(stream)), heard: Heard::default() }
+    }
+
+    /// Waits until the upstream has taken our certificate, if it asked for one, and says goodbye.
+    ///
+    /// # Errors
+    /// It does not take it.
+    pub(super) async fn welcomed(&mut self, deadline: Instant) -> Result<(), UpstreamTlsError> {
+        let Stream::Tls(stream) = &mut self.stream else { return Ok(()) };
+        stream.welcomed(deadline).await
     }
 
     pub(crate) fn heard(&self) -> Heard {
@@ -68,8 +102,8 @@ impl AsyncRead for Io {
             Stream::Plain(socket) => Pin::new(socket).poll_read(context, buffer),
             Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         };
-        if buffer.filled().len() > before {
-            self.heard.0.fetch_add(1, Ordering::Relaxed);
+        if let Some(read @ [_, ..]) = buffer.filled().get(before..) {
+            self.heard.note(read, matches!(self.stream, Stream::Plain(_)));
         }
         polled
     }

@@ -212,6 +212,9 @@ fn not_opened(
         return error.into();
     }
     let detail = error.map_or_else(|| "end of stream".to_owned(), |error| error.to_string());
+    if heard.is_tls() {
+        return ConnectError::expects_tls(address);
+    }
     if heard.count() > 0 {
         return ConnectError::new(
             "upstream_not_h2",

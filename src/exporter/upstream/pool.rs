@@ -2,8 +2,7 @@
 //!
 //! Guarantees that requests spread over the upstream's addresses, that one attempt to connect
 //! runs at a time and failures are paced, and that new credentials lead to new connections while
-//! the old ones finish what they carry. While no new one can be had, an old one goes on
-//! serving until its own certificate ends, except when it is we who do not trust the upstream.
+//! the old ones finish what they carry; see [`Handover`] for when no new one can be had.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -16,7 +15,7 @@ use tracing::{info, warn};
 use crate::config::sections::ClientKeepalive;
 use crate::exporter::upstream::link::{Link, Opened};
 use crate::exporter::upstream::pace::{self, Acquire};
-use crate::exporter::upstream::{Address, ConnectError, Dialer, Lease, driver};
+use crate::exporter::upstream::{Address, ConnectError, Dialer, Handover, Lease, driver};
 
 /// The longest pause between attempts to reach a further address while another one serves.
 const LONGEST_EXTRA_PAUSE: Duration = Duration::from_secs(30);
@@ -24,15 +23,10 @@ const LONGEST_EXTRA_PAUSE: Duration = Duration::from_secs(30);
 const RETRY_PATIENCE: Duration = Duration::from_secs(1);
 /// Most connections at a time; more addresses than this take turns as connections end.
 const MAX_LINKS: usize = 8;
-/// How long after new credentials an upstream that cannot be asked anew is still taken at its old
-/// word.
-const ROTATION_GRACE: Duration = Duration::from_secs(30);
 /// While there is no rotation.
 const FOREVER: Duration = Duration::from_secs(24 * 3600);
 /// Between looks at a rotation that is not complete.
 const ROTATION_STEP: Duration = Duration::from_secs(1);
-/// The upstream answered, and it is our new certificate that it does not take.
-const REFUSES_US: [&str; 2] = ["upstream_rejected_our_certificate", "upstream_demands_certificate"];
 
 /// How a pool behaves.
 #[derive(Clone, Debug)]
@@ -78,8 +72,8 @@ struct State {
     /// As `not_before`, for attempts that no request waits for.
     extra_not_before: Option<Instant>,
     watching: bool,
-    /// What the last attempt with new credentials died of, while old connections serve.
-    stuck: Option<&'static str>,
+    /// While old connections serve because there are none with the new credentials.
+    handover: Option<Handover>,
     /// Drivers and attempts; dropping them ends them.
     tasks: JoinSet<()>,
 }
@@ -274,7 +268,7 @@ impl Shared {
                 state.not_before = None;
                 let generation = self.dialer.generation();
                 if state.retire(generation) {
-                    state.stuck = None;
+                    state.handover = None;
                     state.extra_failures = 0;
                 } else {
                     // Credentials changed during the handshake.
@@ -296,16 +290,9 @@ impl Shared {
     fn note_failure(&self, state: &mut State, error: ConnectError) {
         let now = Instant::now();
         if state.is_stale(self.dialer.generation()) {
-            if state.stuck.replace(error.reason()) != Some(error.reason()) {
-                warn!(
-                    exporter = %self.settings.exporter,
-                    endpoint = %self.settings.endpoint,
-                    reason = error.reason(),
-                    error = %error,
-                    "no connection with the new certificates; it is tried again by itself",
-                );
-            }
-            if error.is_distrust() {
+            let PoolSettings { exporter, endpoint, .. } = &self.settings;
+            let handover = state.handover.get_or_insert_with(Handover::begin);
+            if !handover.keeps_old(&error, exporter, endpoint) {
                 state.links.clear();
             }
         }
@@ -339,33 +326,31 @@ impl Shared {
         let Some(mut watch) = self.dialer.watch() else { return };
         let pool: Weak<Self> = Arc::downgrade(self);
         state.tasks.spawn(async move {
-            let mut since = None;
+            let mut step = FOREVER;
             loop {
-                let step = since.map_or(FOREVER, |_| ROTATION_STEP);
-                match timeout(step, watch.changed()).await {
+                let published = match timeout(step, watch.changed()).await {
                     Ok(false) => return,
-                    Ok(true) => since = Some(Instant::now()),
-                    Err(_step) => {}
-                }
+                    Ok(true) => true,
+                    Err(_step) => false,
+                };
                 let Some(shared) = pool.upgrade() else { return };
-                since = since.filter(|since| shared.rotate(*since));
+                step = if shared.rotate(published) { ROTATION_STEP } else { FOREVER };
             }
         });
     }
 
     /// Looks after a change of credentials; `false` when there is nothing more to do.
-    fn rotate(self: &Arc<Self>, since: Instant) -> bool {
+    fn rotate(self: &Arc<Self>, published: bool) -> bool {
         let mut state = self.lock();
         let generation = self.dialer.generation();
-        if since.elapsed() < ROTATION_STEP {
+        if published {
             state.not_before = None;
             state.extra_not_before = None;
             state.extra_failures = 0;
-            state.stuck = None;
+            state.handover = Some(Handover::begin());
         }
         state.links.retain(|link| !link.is_closed());
-        let refuses_us = state.stuck.is_some_and(|reason| REFUSES_US.contains(&reason));
-        if since.elapsed() >= ROTATION_GRACE && !refuses_us {
+        if state.handover.as_ref().is_some_and(Handover::is_over) {
             state.links.retain(|link| link.generation == generation);
         }
         let stale = state.is_stale(generation);

@@ -45,6 +45,11 @@ impl Connector {
         Self { snapshots, host: server_name }
     }
 
+    /// The same with other snapshots.
+    pub(crate) fn with(&self, snapshots: Watch<ClientSnapshot>) -> Self {
+        Self { snapshots, host: self.host.clone() }
+    }
+
     /// Shakes hands over a connected stream; `upstream` is its address, for messages.
     ///
     /// # Errors

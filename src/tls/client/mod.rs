@@ -119,6 +119,7 @@ fn load_after(
         }
         None => None,
     };
+    ends.extend(expiry::lists(revocations.as_deref()));
     let builder =
         match anchors {
             Some(anchors) => builder.with_custom_certificate_verifier(Arc::new(

@@ -4,8 +4,10 @@ use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::client::TlsStream;
 
 use crate::tls::client::UpstreamTlsError;
@@ -34,12 +36,14 @@ pub(crate) struct UpstreamStream<S> {
     attempt: Box<Attempt>,
     /// Whether the upstream has said anything yet.
     heard: bool,
+    /// Read when a write failed, and not asked for yet.
+    stash: Vec<u8>,
 }
 
 impl<S> UpstreamStream<S> {
     pub(super) fn new(stream: TlsStream<Recorded<S>>, attempt: Attempt) -> Self {
         let (diagnosis, attempt) = (Diagnosis::default(), Box::new(attempt));
-        Self { stream, diagnosis, attempt, heard: false }
+        Self { stream, diagnosis, attempt, heard: false, stash: Vec::new() }
     }
 
     pub(super) fn diagnosis(&self) -> Diagnosis {
@@ -71,6 +75,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for UpstreamStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.stash.is_empty() {
+            let count = buffer.remaining().min(self.stash.len());
+            self.stash.drain(..count).for_each(|byte| buffer.put_slice(&[byte]));
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         match &polled {
@@ -88,10 +97,71 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for UpstreamStream<S> {
     }
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin> UpstreamStream<S> {
+    /// Waits until the upstream has taken our certificate, if it asked for one, then says goodbye.
+    /// It shows that by a session ticket or by a first byte of its own; one that is silent until
+    /// `deadline`, or for a second, is taken to agree.
+    ///
+    /// # Errors
+    /// It does not take it.
+    pub(crate) async fn welcomed(&mut self, deadline: Instant) -> Result<(), UpstreamTlsError> {
+        if self.attempt.asked {
+            let word = std::future::poll_fn(|context| self.poll_word(context));
+            let _silent = timeout_at(deadline.min(Instant::now() + PATIENCE), word).await;
+        }
+        match self.diagnosis.get() {
+            Some(refused) => Err(refused),
+            None => {
+                let _rude = timeout_at(deadline, self.shutdown()).await;
+                Ok(())
+            }
+        }
+    }
+
+    fn poll_word(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = [0; 64];
+        let polled = Pin::new(&mut *self).poll_read(context, &mut ReadBuf::new(&mut scratch));
+        let tickets = self.stream.get_ref().1.tls13_tickets_received();
+        if polled.is_ready() || tickets > 0 { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Passes on how a write went. One that fails may do so before the alert that says why has been
+    /// read, and nobody reads from a stream that cannot be written to any more.
+    fn written<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let Poll::Ready(Err(error)) = &polled else { return polled };
+        if !is_gone(error) || self.heard || self.diagnosis.get().is_some() {
+            return polled;
+        }
+        let mut scratch = [0; 1024];
+        let mut buffer = ReadBuf::new(&mut scratch);
+        let found = match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+            Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                self.heard = true;
+                self.stash.extend_from_slice(buffer.filled());
+                None
+            }
+            Poll::Ready(Err(error)) if !is_gone(&error) => self.attempt.alerted(&error),
+            Poll::Ready(_) | Poll::Pending => self.attempt.closed_unheard(),
+        };
+        self.learn(found);
+        polled
+    }
+}
+
+/// How long a refusal may take to arrive. Nothing waits for it but a probe.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 fn is_gone(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted
+        ErrorKind::BrokenPipe
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::UnexpectedEof
     )
 }
 
@@ -101,7 +171,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for UpstreamStream<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.written(context, polled)
     }
 
     fn poll_write_vectored(
@@ -109,7 +180,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for UpstreamStream<S> {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.written(context, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -117,7 +189,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for UpstreamStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let polled = Pin::new(&mut self.stream).poll_flush(context);
+        self.written(context, polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
