@@ -24,4 +24,5 @@ mod rotation;
 mod support;
 mod threats;
 mod trust;
+mod upstream;
 mod watch;

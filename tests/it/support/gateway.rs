@@ -1,5 +1,6 @@
 //! The gateway under test, in this process, from YAML.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use portcullis::{Config, Ended, Gateway, Request, RunError};
@@ -14,6 +15,7 @@ pub struct RunningGateway {
     grpc: Option<SocketAddr>,
     http: Option<SocketAddr>,
     health: Option<SocketAddr>,
+    others: BTreeMap<String, SocketAddr>,
     metrics: Box<dyn Fn() -> String + Send + Sync>,
     requests: mpsc::Sender<Request>,
     running: JoinHandle<Result<Ended, RunError>>,
@@ -22,15 +24,22 @@ pub struct RunningGateway {
 impl RunningGateway {
     /// Builds and runs it; a fault of the YAML fails the test.
     pub async fn start(yaml: &str) -> Self {
+        Self::start_with(yaml, &[]).await
+    }
+
+    /// The same with further listeners, by the keys of their server blocks.
+    pub async fn start_with(yaml: &str, keys: &[&str]) -> Self {
         let config = Config::from_yaml(yaml).unwrap_or_else(|problems| panic!("{problems:#?}"));
         let gateway = Gateway::build(config).await.unwrap_or_else(|error| panic!("{error}"));
         let metrics = Box::new(gateway.metrics());
         let grpc = gateway.address("receivers.otlp.protocols.grpc");
         let http = gateway.address("receivers.otlp.protocols.http");
         let health = gateway.address("extensions.health_check");
+        let others = keys.iter().map(|key| ((*key).to_owned(), gateway.address(key).unwrap()));
+        let others = others.collect();
         let (requests, inbox) = mpsc::channel(4);
         let running = tokio::spawn(gateway.run(inbox));
-        Self { grpc, http, health, metrics, requests, running }
+        Self { grpc, http, health, others, metrics, requests, running }
     }
 
     /// Where `protocols.grpc` listens.
@@ -46,6 +55,11 @@ impl RunningGateway {
     /// Where the health check listens.
     pub fn health(&self) -> SocketAddr {
         self.health.expect("no health check in this configuration")
+    }
+
+    /// Where a listener named to [`Self::start_with`] is.
+    pub fn address(&self, key: &str) -> SocketAddr {
+        self.others[key]
     }
 
     /// The value of a metric, by its name and labels as Prometheus writes them; 0 if there is none.

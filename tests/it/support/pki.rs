@@ -12,8 +12,9 @@
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams,
+    DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair,
+    KeyUsagePurpose, RevokedCertParams, SerialNumber,
 };
 use tempfile::TempDir;
 
@@ -150,6 +151,29 @@ impl Ca {
     /// Its certificate in PEM.
     pub fn pem(&self) -> String {
         self.certificate.pem()
+    }
+
+    /// Its revocation list with this number in PEM, in force for so long from now (or until then).
+    pub fn list(&self, number: u64, revoked: &[u64], left: time::Duration) -> String {
+        let now = time::OffsetDateTime::now_utc();
+        let revoked = revoked.iter().map(|serial| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: now,
+            reason_code: None,
+            invalidity_date: None,
+        });
+        CertificateRevocationListParams {
+            this_update: now - time::Duration::days(2),
+            next_update: now + left,
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        }
+        .signed_by(&self.issuer)
+        .unwrap()
+        .pem()
+        .unwrap()
     }
 }
 

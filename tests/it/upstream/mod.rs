@@ -1,0 +1,11 @@
+//! The exporter's side through the whole gateway: upstreams that fail in every way that is known,
+//! what their senders are told, and that nobody else notices.
+
+mod answers;
+mod backend;
+mod connecting;
+mod crl;
+mod log;
+mod rotation;
+mod stage;
+mod tls;
