@@ -71,6 +71,12 @@ const SECTIONS: &[(&str, &[Component])] = &[
     (
         "extensions",
         &[
+            component(
+                "client_identity",
+                None,
+                "rules by the name in a client certificate; an authenticator of receivers",
+                &[],
+            ),
             component("file_storage", None, "accepted; used with a persistent queue", &[]),
             component("health_check", None, "200 when ready, 503 otherwise", &[]),
             component("zpages", None, "a status page", &[]),

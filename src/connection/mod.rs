@@ -106,7 +106,8 @@ impl<C: Consumer> Endpoint<C> {
         drop(handshake);
         let Some((accepted, ahead, preface)) = begun else { return };
         let distrust = Distrust::default();
-        let peer = Peer { address, identity: accepted.identity, distrust };
+        let admission = self.receiver.admit(accepted.identity.as_deref());
+        let peer = Peer { address, identity: accepted.identity, admission, distrust };
         let trust = Trust::of(accepted.standing);
         let activity = Activity::new(self.receiver.clone(), peer, self.under_way.clone());
         let io =

@@ -54,6 +54,7 @@ impl Bench {
             tls: None,
             max_request_bytes: 1 << 20,
             auth: None,
+            rules: None,
             include_metadata: false,
             limits,
         };

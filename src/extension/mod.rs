@@ -70,7 +70,7 @@ impl Extensions {
                     let respond = zpages::responder(Arc::clone(&pages));
                     servers.push(Server::bind(&key_path, listen, respond).await?);
                 }
-                Some(Extension::FileStorage) | None => {}
+                Some(Extension::ClientIdentity(_) | Extension::FileStorage) | None => {}
             }
         }
         let telemetry = &config.service.telemetry;

@@ -14,6 +14,7 @@
 
 mod checker;
 mod grpc;
+mod identity;
 mod inflate;
 mod json;
 mod pem;
@@ -23,6 +24,7 @@ mod tests;
 
 pub use checker::checker;
 pub use grpc::grpc;
+pub use identity::identity;
 pub use inflate::inflate;
 pub use json::json;
 pub use pem::pem;

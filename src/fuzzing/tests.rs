@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{checker, grpc, inflate, json, pem};
+use super::{checker, grpc, identity, inflate, json, pem};
 
 /// Scenario: every input kept from fuzzing. Guarantees: no promise is broken by any of them.
 fn replay(target: &str, run: fn(&[u8])) {
@@ -42,4 +42,9 @@ fn seeds_of_pem_loading_hold() {
 #[test]
 fn seeds_of_inflating_hold() {
     replay("inflate", inflate);
+}
+
+#[test]
+fn seeds_of_identities_hold() {
+    replay("identity", identity);
 }

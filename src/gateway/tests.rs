@@ -25,6 +25,7 @@ fn config() -> Config {
         tls: None,
         max_request_bytes: 64 << 20,
         auth: None,
+        rules: None,
         include_metadata: false,
         limits: ServerLimits::default(),
     };

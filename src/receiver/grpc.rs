@@ -105,11 +105,13 @@ impl Call {
         if settings.locked {
             return Err(refusal::locked());
         }
+        peer.admission.check()?;
         let path = head.uri.path();
         let signal = Signal::from_grpc_path(path).ok_or_else(|| unknown_method(path))?;
         if !receiver.consumer.serves(signal) {
             return Err(refusal::not_served(signal));
         }
+        peer.admission.check_signal(signal)?;
         let timeout = timeout(&head.headers)?.unwrap_or(Duration::MAX);
         let coding = coding(&head.headers)?;
         Ok(Self { signal, coding, timeout: timeout.min(settings.request_timeout) })

@@ -3,6 +3,7 @@
 //! Guarantees that nothing is handed on that was not checked, that every limit holds before memory
 //! is spent, and that each answer says what happened. Knows nothing of sockets, TLS or exporters.
 
+mod admission;
 mod answer;
 mod body;
 mod budget;
@@ -37,6 +38,7 @@ use self::settings::Settings;
 use crate::identity::Identity;
 use crate::pipeline::Consumer;
 
+pub(crate) use admission::Admission;
 pub(crate) use answer::Answer;
 pub(crate) use distrust::Distrust;
 #[cfg(any(test, fuzzing))]
@@ -53,6 +55,8 @@ pub(crate) struct Peer {
     pub(crate) address: Arc<str>,
     /// What its certificate proved.
     pub(crate) identity: Option<Arc<Identity>>,
+    /// What the listener's rules say of that.
+    pub(crate) admission: Admission,
     /// Set when that is not accepted any more.
     pub(crate) distrust: Distrust,
 }
@@ -68,6 +72,14 @@ impl<C: Consumer> Receiver<C> {
     /// Hands what it receives to `consumer`.
     pub(crate) fn new(shared: &Shared, consumer: C) -> Self {
         Self { shared: shared.clone(), consumer }
+    }
+
+    /// What the listener's rules say of whoever proved to be this.
+    pub(crate) fn admit(&self, identity: Option<&Identity>) -> Admission {
+        match &self.settings().rules {
+            Some(rules) => Admission::of(rules, identity),
+            None => Admission::Open,
+        }
     }
 
     /// Answers one request; dropping the future gives the request up.

@@ -80,6 +80,7 @@ impl Export {
         if settings.locked {
             return Err(refusal::locked());
         }
+        peer.admission.check()?;
         if matches!(protocol, Protocol::Grpc | Protocol::GrpcOther) {
             return Err(not_grpc(head));
         }
@@ -92,6 +93,7 @@ impl Export {
         if !receiver.consumer.serves(signal) {
             return Err(refusal::not_served(signal));
         }
+        peer.admission.check_signal(signal)?;
         if head.method != Method::POST {
             return Err(wrong_method());
         }

@@ -15,9 +15,11 @@ use super::cors::CorsPolicy;
 use crate::coding::Coding;
 use crate::config::sections::{GrpcServer, HttpServer, Server, UrlPaths};
 use crate::config::types::ComponentId;
+use crate::identity::Rules;
 use crate::metrics::{Metrics, ReceiverMetrics};
 use crate::outcome::Failure;
 use crate::signal::Signal;
+use crate::telemetry::{Repeats, Verdict};
 
 /// What the workers' receivers of one listener share: settings, the byte budget, instruments.
 #[derive(Clone, Debug)]
@@ -38,6 +40,9 @@ pub(super) struct Settings {
     pub(super) budget: Budget,
     /// `auth` names an authenticator, and there is none: every request is refused.
     pub(super) locked: bool,
+    /// Of the authenticator that `auth` names.
+    pub(super) rules: Option<Arc<Rules>>,
+    repeats: Repeats,
     paths: UrlPaths,
     /// `None` is any.
     codings: Option<Vec<Option<Coding>>>,
@@ -79,7 +84,8 @@ impl Settings {
         if server.include_metadata {
             warn!(%key, "include_metadata has no effect: no component reads what senders put there");
         }
-        if let Some(authenticator) = &server.auth {
+        let locked = server.auth.is_some() && server.rules.is_none();
+        if let Some(authenticator) = server.auth.as_ref().filter(|_| locked) {
             warn!(%key, %authenticator, "no such authenticator: every request is refused");
         }
         Self {
@@ -88,7 +94,9 @@ impl Settings {
             body_timeout: server.limits.body_timeout,
             request_timeout: server.limits.request_timeout,
             budget: Budget::new(server.limits.max_in_flight_bytes),
-            locked: server.auth.is_some(),
+            locked,
+            rules: server.rules.clone(),
+            repeats: Repeats::default(),
             paths: UrlPaths::default(),
             codings: None,
             cors: None,
@@ -125,6 +133,20 @@ impl Settings {
             error = ?failure.message,
             "request refused",
         );
+        if let Some(who) = peer.admission.who(&failure)
+            && let Verdict::Say { repeated, unsaid } =
+                self.repeats.weigh(failure.reason, who, &peer.address)
+        {
+            warn!(
+                listener = %self.key_path,
+                peer = %peer.address,
+                reason = failure.reason,
+                detail = %failure.message,
+                repeated,
+                other_refusals_not_logged = unsaid,
+                "a request was refused, for the rules do not let its sender in",
+            );
+        }
         failure
     }
 

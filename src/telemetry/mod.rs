@@ -9,6 +9,7 @@ mod format;
 mod layer;
 mod output;
 mod recent;
+mod repeats;
 mod sampling;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::telemetry::sampling::Sampler;
 pub(crate) use escape::push_line;
 pub(crate) use output::OutputError;
 pub(crate) use recent::Recent;
+pub(crate) use repeats::{Repeats, Verdict};
 
 /// A field of this name holds text for people, of several lines. Console encoding prints it below
 /// the record, every line indented, so that no line of it can pass for a record of its own.

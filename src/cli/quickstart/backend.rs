@@ -99,6 +99,7 @@ impl Backend {
             tls: Some(tls),
             max_request_bytes: 64 << 20,
             auth: None,
+            rules: None,
             include_metadata: false,
             limits,
         };

@@ -4,6 +4,7 @@ mod address;
 mod delivery;
 mod exporter;
 mod extension;
+mod identity;
 mod ids;
 mod mend;
 mod processor;
@@ -33,7 +34,7 @@ pub(super) fn config(root: &Node) -> (Config, Problems) {
     if root.value == Value::Null {
         top.error_help("", "empty", "empty configuration file", "start with a sample of config/");
     }
-    let receivers = components(&top, "receivers", &RECEIVERS, receiver_of);
+    let mut receivers = components(&top, "receivers", &RECEIVERS, receiver_of);
     let processors = components(&top, "processors", &PROCESSORS, processor_of);
     let exporters = components(&top, "exporters", &EXPORTERS, exporter_of);
     let extensions = components(&top, "extensions", &EXTENSIONS, extension_of);
@@ -54,8 +55,15 @@ pub(super) fn config(root: &Node) -> (Config, Problems) {
     };
     let service = top.section("service", |section| service::service(section, &known));
     top.finish();
+    identity::resolve(
+        &mut receivers,
+        &extensions,
+        &known.extensions,
+        &service,
+        |id, key, message, help| at_key(&top, id, key, "auth", message, &help),
+    );
     let config = Config { receivers, processors, exporters, extensions, service };
-    check_references(&top, &config, &known);
+    check_references(&top, &config);
     (config, sink.into_problems())
 }
 
@@ -145,6 +153,7 @@ fn exporter_of(kind: &str, body: &Section<'_>) -> Option<Exporter> {
 
 fn extension_of(kind: &str, body: &Section<'_>) -> Option<Extension> {
     Some(match kind {
+        "client_identity" => identity::client_identity(body),
         "file_storage" => extension::file_storage(body),
         "health_check" => extension::health_check(body),
         "zpages" => extension::zpages(body),
@@ -162,27 +171,7 @@ fn connectors(top: &Section<'_>) {
 }
 
 /// What one component says about another.
-fn check_references(top: &Section<'_>, config: &Config, known: &Known) {
-    for (id, receiver) in &config.receivers {
-        let grpc = receiver.grpc.as_ref().map(|grpc| &grpc.server);
-        let http = receiver.http.as_ref().map(|http| &http.server);
-        for server in [grpc, http].into_iter().flatten() {
-            let Some(auth) = &server.auth else { continue };
-            let key = format!("{}.auth.authenticator", server.key_path);
-            let (message, help) = if known.extensions.contains(auth) {
-                (
-                    format!("requested authenticator {auth} is not a server authenticator"),
-                    "client certificates authenticate senders: use tls.client_ca_file",
-                )
-            } else {
-                (
-                    format!("failed to resolve authenticator \"{auth}\": authenticator not found"),
-                    "client certificates authenticate senders: use tls.client_ca_file instead",
-                )
-            };
-            at_receiver(top, id, &key, "auth", message, help);
-        }
-    }
+fn check_references(top: &Section<'_>, config: &Config) {
     for (id, exporter) in &config.exporters {
         let queue = match exporter {
             Exporter::Grpc(exporter) => exporter.queue.as_ref(),
@@ -194,13 +183,13 @@ fn check_references(top: &Section<'_>, config: &Config, known: &Known) {
             let message = format!("storage {storage} is no file_storage extension of this file");
             let help = "add extensions: {file_storage: {directory: /var/lib/portcullis}}";
             let key = format!("exporters.{id}.sending_queue.storage");
-            at_receiver(top, id, &key, "not_configured", message, help);
+            at_key(top, id, &key, "not_configured", message, help);
         }
     }
 }
 
 /// Reports at a key whose place is looked up again by its path.
-fn at_receiver(
+fn at_key(
     top: &Section<'_>,
     id: &ComponentId,
     key_path: &str,
@@ -224,7 +213,7 @@ fn at_receiver(
 
 /// The place of `id.a.b` below a node; ids may hold dots.
 fn find(node: &Node, id: &str, rest: &str) -> Option<crate::config::diagnostic::Span> {
-    let keys = rest.strip_prefix(id)?.strip_prefix('.')?.split('.');
+    let keys = rest.strip_prefix(id)?.split('.').filter(|key| !key.is_empty());
     let mut node = node;
     let mut span = None;
     for key in std::iter::once(id).chain(keys) {
@@ -239,4 +228,4 @@ fn find(node: &Node, id: &str, rest: &str) -> Option<crate::config::diagnostic::
 const RECEIVERS: [&str; 2] = ["nop", "otlp"];
 const PROCESSORS: [&str; 5] = ["attributes", "batch", "memory_limiter", "resource", "transform"];
 const EXPORTERS: [&str; 6] = ["debug", "nop", "otlp", "otlp_grpc", "otlp_http", "otlphttp"];
-const EXTENSIONS: [&str; 3] = ["file_storage", "health_check", "zpages"];
+const EXTENSIONS: [&str; 4] = ["client_identity", "file_storage", "health_check", "zpages"];

@@ -19,6 +19,9 @@ pub(super) fn otlp(section: &Section<'_>) -> OtlpReceiver {
         grpc: protocols.optional("grpc", Flavour::Default, grpc),
         http: protocols.optional("http", Flavour::Default, http),
     });
+    if let (Some(grpc), Some(http)) = (&receiver.grpc, &receiver.http) {
+        warn_of_gap(section, &grpc.server, &http.server);
+    }
     if receiver.grpc.is_none() && receiver.http.is_none() {
         section.error_help(
             if named { "protocols" } else { "" },
@@ -28,6 +31,25 @@ pub(super) fn otlp(section: &Section<'_>) -> OtlpReceiver {
         );
     }
     receiver
+}
+
+/// Either port answers both protocols, so whom one refuses goes to the other.
+fn warn_of_gap(section: &Section<'_>, grpc: &Server, http: &Server) {
+    let (open, guarded) = match (&grpc.auth, &http.auth) {
+        (None, Some(auth)) => ("grpc", auth),
+        (Some(auth), None) => ("http", auth),
+        (None, None) | (Some(_), Some(_)) => return,
+    };
+    section.section("protocols", |protocols| {
+        protocols.raw("grpc");
+        protocols.raw("http");
+        protocols.warn(
+            open,
+            "auth_gap",
+            format!("has no auth, and whom {guarded} refuses on the other port is let in here"),
+            format!("add auth: {{ authenticator: {guarded} }} here too, or make two receivers"),
+        );
+    });
 }
 
 fn grpc(section: &Section<'_>) -> GrpcServer {
@@ -112,6 +134,7 @@ fn server(section: &Section<'_>, default_endpoint: &str, max_request_bytes: usiz
         tls,
         max_request_bytes,
         auth: section.optional("auth", Flavour::None, authenticator).flatten(),
+        rules: None,
         include_metadata: section.boolean("include_metadata").unwrap_or(false),
         limits: limits(section),
     }

@@ -62,8 +62,29 @@ pub(super) fn of_clients(tls: &Section<'_>, into: &mut ServerTls) {
     }
 }
 
-/// One path or a list of paths; an empty one is a mistake: checking would vanish.
+/// What is said of a list of files that is none.
+pub(super) struct Words {
+    /// What it should be.
+    pub(super) wanted: &'static str,
+    /// What its emptiness would mean.
+    pub(super) empty: &'static str,
+    /// What to do then.
+    pub(super) help: &'static str,
+}
+
+const LISTS: Words = Words {
+    wanted: "a path or a list of paths",
+    empty: "is empty, so no certificate would be looked up",
+    help: "name the revocation list, or remove the key to look nobody up",
+};
+
+/// Revocation lists.
 pub(super) fn lists(tls: &Section<'_>, key: &str) -> Vec<Pem> {
+    files(tls, key, &LISTS)
+}
+
+/// One path or a list of paths; an empty one is a mistake: checking would vanish.
+pub(super) fn files(tls: &Section<'_>, key: &str, words: &Words) -> Vec<Pem> {
     let Some(node) = tls.raw(key) else { return Vec::new() };
     let nodes: &[Node] = match &node.value {
         Value::List(items) => items,
@@ -74,13 +95,12 @@ pub(super) fn lists(tls: &Section<'_>, key: &str) -> Vec<Pem> {
         let path = match text_of(item) {
             Ok(text) => text,
             Err(found) => {
-                tls.mistyped(key, &found, "a path or a list of paths");
+                tls.mistyped(key, &found, words.wanted);
                 return Vec::new();
             }
         };
         if path.is_empty() {
-            let help = "name the revocation list, or remove the key to look nobody up";
-            tls.error_help(key, "empty", "is empty, so no certificate would be looked up", help);
+            tls.error_help(key, "empty", words.empty, words.help);
             return Vec::new();
         }
         let source = PemSource::File(PathBuf::from(path));
@@ -95,8 +115,7 @@ pub(super) fn lists(tls: &Section<'_>, key: &str) -> Vec<Pem> {
         files.push(Pem { source, key_path: Arc::from(key_path) });
     }
     if files.is_empty() {
-        let help = "name the revocation list, or remove the key to look nobody up";
-        tls.error_help(key, "empty", "is empty, so no certificate would be looked up", help);
+        tls.error_help(key, "empty", words.empty, words.help);
     }
     files
 }

@@ -1,9 +1,12 @@
 //! Processors, the small exporters and the extensions (contract 8).
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::sections::{GrpcExporter, HttpExporter};
-use crate::config::types::ListenAddress;
+use crate::config::types::{ListenAddress, Pem};
+use crate::identity::Rules;
 
 /// An entry of `exporters`.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,6 +136,8 @@ pub enum LiteralValue {
 /// An entry of `extensions`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Extension {
+    /// `client_identity`, ours: an authenticator of receivers.
+    ClientIdentity(ClientIdentity),
     /// `file_storage`: accepted; used with the delivery queue.
     FileStorage,
     /// `health_check`.
@@ -157,3 +162,15 @@ pub struct HealthCheck {
     /// Longest time for one request. Default 5 s.
     pub timeout: Duration,
 }
+
+/// `client_identity`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientIdentity {
+    /// `source`, `allow` and `deny`.
+    pub rules: Arc<Rules>,
+    /// `trust_domains`: the CAs of each. With any, SPIFFE ids of all others are refused.
+    pub trust_domains: TrustDomains,
+}
+
+/// Names of SPIFFE trust domains with the CA files that vouch for their ids.
+pub type TrustDomains = BTreeMap<String, Vec<Pem>>;

@@ -10,8 +10,8 @@ mod tls;
 
 pub use client::{ClientKeepalive, GrpcExporter, HttpExporter, QueueSettings, RetrySettings};
 pub use components::{
-    AttributeAction, AttributeEdit, AttributeLevel, DebugExporter, DebugVerbosity, Exporter,
-    Extension, HealthCheck, LiteralValue, Processor,
+    AttributeAction, AttributeEdit, AttributeLevel, ClientIdentity, DebugExporter, DebugVerbosity,
+    Exporter, Extension, HealthCheck, LiteralValue, Processor, TrustDomains,
 };
 pub use server::{
     Cors, GrpcServer, HttpServer, Keepalive, OtlpReceiver, Server, ServerLimits, UrlPaths,

@@ -1,10 +1,12 @@
 //! `receivers.otlp` (contract 2.3, 3.1, 6.1). Both protocols are answered on either port.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::sections::ServerTls;
 use crate::config::types::{ComponentId, Headers, ListenAddress};
+use crate::identity::Rules;
 
 /// One `otlp` receiver with at least one protocol; a `nop` receiver has none.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +31,8 @@ pub struct Server {
     pub max_request_bytes: usize,
     /// `auth.authenticator`.
     pub auth: Option<ComponentId>,
+    /// The rules of that authenticator.
+    pub rules: Option<Arc<Rules>>,
     /// `include_metadata`.
     pub include_metadata: bool,
     /// Limits that are ours and the Collector's keepalive.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::sections::TrustDomains;
 use crate::config::types::{CipherSuite, Curve, Pem, TlsVersion};
 
 /// Keys that server and client blocks share (contract 1.1).
@@ -91,6 +92,8 @@ pub struct ServerTls {
     pub revocation: RevocationPolicy,
     /// Ours; only with `client_ca_file`.
     pub client_auth: ClientAuth,
+    /// Of the `client_identity` extension that `auth.authenticator` names; else empty.
+    pub trust_domains: TrustDomains,
     /// Ours, `session_resumption`: `enabled` or `disabled`. Default: enabled without
     /// `client_ca_file`, disabled with it.
     pub session_resumption: Option<bool>,
@@ -109,6 +112,7 @@ impl Default for ServerTls {
             client_crl: Vec::new(),
             revocation: RevocationPolicy::default(),
             client_auth: ClientAuth::default(),
+            trust_domains: TrustDomains::new(),
             session_resumption: None,
             trust_loss_grace: Duration::from_secs(10),
         }

@@ -2,6 +2,7 @@
 
 mod accepted;
 mod expansion;
+mod identity;
 mod wrong;
 
 use std::time::Duration;

@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 use crate::otlp::answer::{Encoding, Status, decode_status, decode_success};
 use crate::outcome::{Accepted, Outcome};
 use crate::pipeline::Consumer;
-use crate::receiver::{Answer, Distrust, Peer, Receiver, Shared};
+use crate::receiver::{Admission, Answer, Distrust, Peer, Receiver, Shared};
 use crate::signal::Signal;
 
 /// A pipeline that remembers what it was given.
@@ -195,7 +195,12 @@ fn id() -> ComponentId {
 }
 
 pub(super) fn peer() -> Peer {
-    Peer { address: "192.0.2.1:4711".into(), identity: None, distrust: Distrust::default() }
+    Peer {
+        address: "192.0.2.1:4711".into(),
+        identity: None,
+        admission: Admission::Open,
+        distrust: Distrust::default(),
+    }
 }
 
 fn server(key_path: &str) -> Server {
@@ -205,6 +210,7 @@ fn server(key_path: &str) -> Server {
         tls: None,
         max_request_bytes: 64 << 20,
         auth: None,
+        rules: None,
         include_metadata: false,
         limits: ServerLimits::default(),
     }

@@ -157,8 +157,12 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
 impl CertificateFacts {
     fn take_extension(&mut self, extension: &X509Extension<'_>) {
         match extension.parsed_extension() {
-            ParsedExtension::BasicConstraints(constraints) => self.ca = Some(constraints.ca),
+            ParsedExtension::BasicConstraints(constraints) => {
+                self.ca = Some(constraints.ca);
+                self.identity.may_sign |= constraints.ca;
+            }
             ParsedExtension::KeyUsage(usage) => {
+                self.identity.may_sign |= usage.key_cert_sign() || usage.crl_sign();
                 self.key_usage = Some(
                     USAGES
                         .iter()
@@ -184,7 +188,10 @@ impl CertificateFacts {
             }
             ParsedExtension::CertificatePolicies(_) => {}
             ParsedExtension::ParseError { .. } => {
-                self.damaged_extension = Some(extension.oid.to_id_string());
+                let oid = extension.oid.to_id_string();
+                self.identity.unreadable_names |= oid == SUBJECT_ALT_NAME;
+                self.identity.may_sign |= oid == BASIC_CONSTRAINTS || oid == KEY_USAGE;
+                self.damaged_extension = Some(oid);
             }
             _ if extension.critical => self.unknown_critical.push(extension.oid.to_id_string()),
             _ => {}
@@ -198,8 +205,15 @@ impl CertificateFacts {
             GeneralName::RFC822Name(email) => self.identity.emails.push((*email).to_owned()),
             GeneralName::IPAddress(bytes) => match ip(bytes) {
                 Some(ip) => self.identity.ips.push(ip),
-                None => self.other_names += 1,
+                None => {
+                    self.other_names += 1;
+                    self.identity.unreadable_names = true;
+                }
             },
+            GeneralName::Invalid(..) => {
+                self.other_names += 1;
+                self.identity.unreadable_names = true;
+            }
             _ => self.other_names += 1,
         }
     }
@@ -216,6 +230,8 @@ fn identity(tbs: &TbsCertificate<'_>, der: &[u8]) -> Identity {
         uris: Vec::new(),
         emails: Vec::new(),
         ips: Vec::new(),
+        unreadable_names: false,
+        may_sign: false,
         not_before: system_time(tbs.validity.not_before.timestamp()),
         not_after: system_time(tbs.validity.not_after.timestamp()),
     }
@@ -290,6 +306,10 @@ fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+const SUBJECT_ALT_NAME: &str = "2.5.29.17";
+const BASIC_CONSTRAINTS: &str = "2.5.29.19";
+const KEY_USAGE: &str = "2.5.29.15";
 
 /// keyUsage bits as x509-parser holds them, with the names of RFC 5280.
 const USAGES: [(u16, &str); 9] = [

@@ -1,8 +1,6 @@
 //! Texts out of certificates, made fit for a log line.
 //!
-//! Guarantees: no control characters, no line breaks, at most [`MAX_SHOWN`] bytes a text.
-
-use std::fmt::Write;
+//! Guarantees: no control characters, no line breaks, a bounded number of bytes a text.
 
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -10,27 +8,7 @@ use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
 use crate::identity::Identity;
 
-/// Longest text taken over from a certificate into a message, in bytes.
-pub(super) const MAX_SHOWN: usize = 256;
-
-/// A text from a stranger, fit to be printed: control and non-ASCII characters escaped, cut at
-/// [`MAX_SHOWN`] bytes.
-pub(crate) fn shown(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len().min(MAX_SHOWN));
-    for character in text.chars() {
-        if safe.len() >= MAX_SHOWN {
-            safe.push_str("...");
-            break;
-        }
-        if character.is_ascii_control() || !character.is_ascii() {
-            // Also what would turn a terminal's writing direction.
-            let _ = write!(safe, "\\u{{{:x}}}", u32::from(character));
-        } else {
-            safe.push(character);
-        }
-    }
-    safe
-}
+pub(crate) use crate::identity::shown;
 
 /// A distinguished name as RFC 4514 text: most specific part first, special characters escaped.
 pub(in crate::tls) fn distinguished_name(name: &X509Name<'_>) -> String {

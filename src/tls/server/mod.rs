@@ -22,7 +22,7 @@ use crate::tls::error::{CredentialsError, Loaded, next_generation, problem};
 use crate::tls::inspect::Purpose;
 use crate::tls::revocation::{self, Revocations};
 use crate::tls::server::sessions::Sessions;
-use crate::tls::verifier::{ClientVerifier, Fault, Verdict};
+use crate::tls::verifier::{ClientVerifier, Fault, TrustDomains, Verdict};
 use crate::tls::{expiry, own, profile, time};
 
 pub(crate) use admit::{Admitted, chain};
@@ -157,6 +157,9 @@ fn load_after(
         .map(|ca| anchors::load(ca, with_system, &Purpose::ClientAuth, &mut warnings))
         .transpose()
         .map_err(|bad| problems.extend(bad));
+    let domains = TrustDomains::load(&tls.trust_domains, &mut warnings)
+        .map_err(|bad| problems.extend(bad))
+        .unwrap_or_default();
     if let Some(ca) = &tls.common.ca {
         // Without effect on a listener, but a file that is named must be there, as the Collector
         // has it.
@@ -174,15 +177,16 @@ fn load_after(
         ..About::default()
     };
     let mut ends = vec![expiry::certificate("own", &own.leaf)];
-    ends.extend(anchors.iter().flat_map(Anchors::ends));
+    ends.extend(anchors.iter().flat_map(Anchors::ends).chain(domains.ends()));
     let mut boundaries = vec![own.leaf.not_after];
-    boundaries.extend(anchors.iter().flat_map(Anchors::boundaries));
+    boundaries.extend(anchors.iter().flat_map(Anchors::boundaries).chain(domains.boundaries()));
     let clock = Arc::new(time::Handshakes);
     let builder = ServerConfig::builder_with_details(Arc::clone(&provider), clock)
         .with_protocol_versions(profile::versions(&tls.common))
         .map_err(|error| problem(cert, 0, "tls_profile", error.to_string(), ""))?;
     let algorithms = provider.signature_verification_algorithms;
-    let verifier = verifier(tls, anchors, algorithms, before, &mut warnings)?.map(Arc::new);
+    let verifier = verifier(tls, anchors, algorithms, before, &mut warnings)?;
+    let verifier = verifier.map(|one| Arc::new(one.with_domains(domains)));
     let builder = match &verifier {
         None => builder.with_no_client_auth(),
         Some(verifier) => {
@@ -194,10 +198,7 @@ fn load_after(
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(own.certified)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let mode = verifier.as_ref().map(|verifier| verifier.mode());
-    // A session remembers the certificate and not that it was only reported.
-    let resumes = mode != Some(ClientAuth::ReportOnly);
-    let wanted = tls.session_resumption.unwrap_or_else(|| verifier.is_none());
-    resumption(&mut config, resumes && wanted);
+    resumption(&mut config, tls.session_resumption, mode);
     // Early data can be replayed.
     config.max_early_data_size = 0;
     Ok(Loaded {
@@ -218,8 +219,10 @@ fn load_after(
 /// A resumed session never sees the verifier: whoever was let in once would stay in, past the end
 /// of the certificate and of the trust in its CA. So each snapshot begins without sessions, and
 /// [`ServerSnapshot::refuses_resumed`] judges again whoever resumes one of them.
-fn resumption(config: &mut ServerConfig, enabled: bool) {
-    if enabled {
+fn resumption(config: &mut ServerConfig, asked: Option<bool>, mode: Option<ClientAuth>) {
+    // A session remembers the certificate and not that it was only reported.
+    let resumes = mode != Some(ClientAuth::ReportOnly);
+    if resumes && asked.unwrap_or_else(|| mode.is_none()) {
         config.session_storage = Arc::new(Sessions::default());
     } else {
         config.session_storage = Arc::new(NoServerSessionStorage {});

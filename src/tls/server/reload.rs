@@ -39,5 +39,6 @@ impl Snapshot for ServerSnapshot {
 pub(crate) fn files(tls: &ServerTls) -> Vec<PathBuf> {
     let common = &tls.common;
     let one = [&common.cert, &common.key, &common.ca, &tls.client_ca];
-    material::files(one.into_iter().flatten().chain(&tls.client_crl))
+    let lists = tls.client_crl.iter().chain(tls.trust_domains.values().flatten());
+    material::files(one.into_iter().flatten().chain(lists))
 }

@@ -13,7 +13,7 @@ use crate::tls::anchors::Anchors;
 use crate::tls::inspect;
 use crate::tls::revocation::Revocations;
 use crate::tls::verifier::judge::{Fault, Judge, Side, Verdict, warn_once};
-use crate::tls::verifier::{explain, note, signature};
+use crate::tls::verifier::{TrustDomains, explain, note, signature};
 
 /// Verifies the certificates of senders, and demands one unless told otherwise.
 #[derive(Debug)]
@@ -29,13 +29,21 @@ impl ClientVerifier {
         strict: bool,
         revocations: Option<Arc<Revocations>>,
     ) -> Self {
-        let judge = Judge { side: Side::Sender, anchors, algorithms, strict, revocations };
+        let domains = TrustDomains::default();
+        let side = Side::Sender;
+        let judge = Judge { side, anchors, algorithms, strict, revocations, domains };
         Self { judge, mode: ClientAuth::Require }
     }
 
     /// The same, demanding so much.
     pub(in crate::tls) fn demanding(self, mode: ClientAuth) -> Self {
         Self { mode, ..self }
+    }
+
+    /// The same, judging SPIFFE ids by the CAs of their trust domains too.
+    pub(in crate::tls) fn with_domains(mut self, domains: TrustDomains) -> Self {
+        self.judge.domains = domains;
+        self
     }
 
     /// What is demanded.

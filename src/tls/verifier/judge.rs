@@ -12,7 +12,7 @@ use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, Verifie
 use crate::tls::anchors::Anchors;
 use crate::tls::inspect::{self, CertificateFacts, Purpose};
 use crate::tls::revocation::{Doubt, Revocations};
-use crate::tls::verifier::{direct, explain};
+use crate::tls::verifier::{TrustDomains, direct, explain};
 
 /// Which way a certificate is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub(super) struct Judge {
     pub(super) strict: bool,
     /// Whom the CAs took back; `None` when no list is configured.
     pub(super) revocations: Option<Arc<Revocations>>,
+    /// By which CAs SPIFFE ids are judged beside the anchors.
+    pub(super) domains: TrustDomains,
 }
 
 /// What is thought of a chain now, for a connection that was let in before.
@@ -91,9 +93,20 @@ impl Judge {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<Option<Leniency>, Fault> {
+        let leniency = self.judge_chain(leaf, intermediates, now)?;
+        self.judge_domain(leaf, intermediates, now)?;
+        Ok(leniency)
+    }
+
+    fn judge_chain(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<Option<Leniency>, Fault> {
         let facts = inspect::describe(leaf);
         let doubt = Cell::new(None);
-        let refused = match self.chain(leaf, intermediates, now, &doubt) {
+        let refused = match self.chain(&self.anchors, leaf, intermediates, now, &doubt) {
             Ok(()) => match &facts {
                 // Its proof of possession would fail, in words that say nothing of its size.
                 Some(facts) if facts.key.is_weak_rsa() => {
@@ -146,8 +159,9 @@ impl Judge {
         }
     }
 
-    fn chain(
+    pub(super) fn chain(
         &self,
+        anchors: &Anchors,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
@@ -155,7 +169,7 @@ impl Judge {
     ) -> Result<(), webpki::Error> {
         let leaf = EndEntityCert::try_from(leaf)?;
         let usage = Usage(self.side);
-        let roots = &self.anchors.roots.roots;
+        let roots = &anchors.roots.roots;
         let all = self.algorithms.all;
         // The library's own lookup hashes the whole list again for each certificate.
         let look_up = |path: &VerifiedPath<'_>| {
@@ -211,7 +225,7 @@ fn seconds(at: UnixTime) -> i64 {
 }
 
 /// Another path may have failed for another reason, which is then the one to tell.
-fn is_same(doubt: &Doubt, error: &webpki::Error) -> bool {
+pub(super) fn is_same(doubt: &Doubt, error: &webpki::Error) -> bool {
     std::mem::discriminant(&doubt.kind.error()) == std::mem::discriminant(error)
 }
 

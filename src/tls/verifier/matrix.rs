@@ -18,7 +18,14 @@ fn judge(pki: &TestPki, ca: &str, side: Side) -> Judge {
     let anchors = anchors::load(&ca, false, &purpose, &mut Vec::new()).unwrap();
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let algorithms = provider.signature_verification_algorithms;
-    Judge { side, anchors, algorithms, strict: false, revocations: None }
+    Judge {
+        side,
+        anchors,
+        algorithms,
+        strict: false,
+        revocations: None,
+        domains: TrustDomains::default(),
+    }
 }
 
 /// The certificates of several files, in their order.

@@ -8,6 +8,7 @@
 
 mod client;
 mod direct;
+mod domains;
 mod explain;
 mod judge;
 mod mismatch;
@@ -16,6 +17,7 @@ mod server;
 mod signature;
 
 pub(super) use client::{Admission, ClientVerifier};
+pub(super) use domains::TrustDomains;
 pub(crate) use judge::{Fault, Verdict};
 pub(crate) use note::noted;
 pub(super) use server::{NoVerifier, ServerVerifier};

@@ -12,7 +12,7 @@ use crate::tls::anchors::Anchors;
 use crate::tls::inspect;
 use crate::tls::revocation::Revocations;
 use crate::tls::verifier::judge::{Judge, Side, warn_once};
-use crate::tls::verifier::{explain, mismatch, note, signature};
+use crate::tls::verifier::{TrustDomains, explain, mismatch, note, signature};
 
 /// Chain and name.
 #[derive(Debug)]
@@ -28,7 +28,14 @@ impl ServerVerifier {
         algorithms: WebPkiSupportedAlgorithms,
         revocations: Option<Arc<Revocations>>,
     ) -> Self {
-        Self(Judge { side: Side::Upstream, anchors, algorithms, strict: false, revocations })
+        Self(Judge {
+            side: Side::Upstream,
+            anchors,
+            algorithms,
+            strict: false,
+            revocations,
+            domains: TrustDomains::default(),
+        })
     }
 }
 

@@ -16,7 +16,14 @@ fn judge(pki: &TestPki, ca: &str, strict: bool) -> Judge {
     let anchors = anchors::load(&ca, false, &Purpose::ClientAuth, &mut Vec::new()).unwrap();
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let algorithms = provider.signature_verification_algorithms;
-    Judge { side: Side::Sender, anchors, algorithms, strict, revocations: None }
+    Judge {
+        side: Side::Sender,
+        anchors,
+        algorithms,
+        strict,
+        revocations: None,
+        domains: TrustDomains::default(),
+    }
 }
 
 fn chain(pki: &TestPki, file: &str) -> Vec<CertificateDer<'static>> {

@@ -1,12 +1,14 @@
 //! The threats by number: where each is tested, and those that need the program and real clients.
 
+mod identity;
+
 use std::path::Path;
 
 use crate::refusals::{Program, s_client};
 use crate::support::pki::TestPki;
 
 /// Number, file and test.
-const TESTED: [(u8, &str, &str); 35] = [
+const TESTED: [(u8, &str, &str); 43] = [
     (1, HERE, "t01_a_client_without_a_certificate_gets_an_alert_and_no_answer"),
     (2, HERE, "t02_a_client_of_another_ca_gets_an_alert_and_no_answer"),
     (3, VERIFIER, "t03_a_certificate_counts_from_its_first_to_its_last_second"),
@@ -26,6 +28,14 @@ const TESTED: [(u8, &str, &str); 35] = [
     (16, RELOAD, "files_written_in_place_one_after_the_other_are_taken_together"),
     (17, RELOAD, "a_hundred_swaps_of_a_kubernetes_volume_are_all_seen"),
     (18, RELOAD, "files_that_never_rest_do_not_starve_the_reload"),
+    (19, IDENTITY, "t19_an_id_that_another_trust_domains_ca_made_is_refused"),
+    (19, IDENTITY, "t19_the_bundle_of_a_trust_domain_is_reloaded"),
+    (20, IDENTITY, "t20_a_certificate_with_two_ids_may_send_under_neither"),
+    (20, NAMES, "t20_a_certificate_with_confusing_names_gives_no_identity"),
+    (21, IDENTITY, "t21_a_common_name_that_reads_as_an_allowed_dns_name_is_denied"),
+    (21, NAMES, "t21_a_common_name_never_passes_for_another_kind_of_name"),
+    (22, IDENTITY, "t22_a_name_beside_an_allowed_path_is_denied"),
+    (22, NAMES, "t22_a_pattern_matches_whole_segments_and_nothing_beside_them"),
     (25, RECORDS, "a_hello_in_pieces_of_one_byte_is_understood"),
     (26, SILENCE, "peers_that_do_not_finish_their_hello_hold_no_handshake"),
     (26, RECORDS, "half_open_handshakes_are_closed"),
@@ -51,7 +61,9 @@ const TESTED: [(u8, &str, &str); 35] = [
 const CONNECTION: &str = "src/connection/tests.rs";
 const FLOODS: &str = "tests/it/hostile/floods.rs";
 const HERE: &str = "tests/it/threats/mod.rs";
+const IDENTITY: &str = "tests/it/threats/identity.rs";
 const LIFECYCLE: &str = "tests/it/lifecycle.rs";
+const NAMES: &str = "src/identity/tests/mod.rs";
 const RELOAD: &str = "src/tls/reload/tests.rs";
 const REVOCATION: &str = "src/tls/revocation/tests/mod.rs";
 const RECORDS: &str = "tests/it/hostile/records.rs";
@@ -61,7 +73,7 @@ const TRUST: &str = "tests/it/trust/mod.rs";
 const VERIFIER: &str = "src/tls/verifier/tests.rs";
 
 /// Threats without a test yet. Whoever writes one moves its number up.
-const UNTESTED: [u8; 5] = [19, 20, 21, 22, 46];
+const UNTESTED: [u8; 1] = [46];
 
 fn source(file: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()

@@ -1,10 +1,31 @@
-//! What a verified certificate proved about a peer.
+//! What a verified certificate proved about a peer, which one name it is known by, and the rules
+//! that say whether a peer of that name is let in.
 //!
-//! Plain facts for logs, rules and stamps; knows nothing of TLS libraries or sockets.
-//! Every string comes from a peer: whoever prints one escapes it and caps its length.
+//! Guarantees that names of different kinds never compare equal, that a certificate gives at most
+//! one name, and that what cannot be read beyond doubt gives none. Knows nothing of TLS libraries
+//! or sockets. Every string comes from a peer: whoever prints one escapes it and caps its length.
+
+mod extract;
+mod name;
+mod pattern;
+mod rules;
+mod shown;
+mod spiffe;
+
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::time::SystemTime;
+
+pub use extract::{Unfit, spiffe_id};
+pub use name::Kind;
+pub use pattern::Pattern;
+pub use rules::{Allow, Decision, Denial, Rule, Rules};
+pub use shown::shown;
+pub use spiffe::{SpiffeId, is_trust_domain};
+#[cfg(any(test, fuzzing))]
+pub use {extract::extract, name::Name, spiffe::is_spiffe};
 
 /// The facts of one leaf certificate, in the forms people compare them in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +48,10 @@ pub struct Identity {
     pub emails: Vec<String>,
     /// IP addresses of the subject alternative name extension.
     pub ips: Vec<IpAddr>,
+    /// Whether a subject alternative name of these kinds, or the extension itself, is unreadable.
+    pub unreadable_names: bool,
+    /// Whether it says that it is a CA or may sign certificates or revocation lists.
+    pub may_sign: bool,
     /// First instant at which the certificate is valid.
     pub not_before: SystemTime,
     /// Last instant at which the certificate is valid.
