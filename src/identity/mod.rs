@@ -19,13 +19,13 @@ use std::net::IpAddr;
 use std::time::SystemTime;
 
 pub use extract::{Unfit, spiffe_id};
-pub use name::Kind;
+pub use name::{Kind, Name};
 pub use pattern::Pattern;
 pub use rules::{Allow, Decision, Denial, Rule, Rules};
 pub use shown::shown;
 pub use spiffe::{SpiffeId, is_trust_domain};
 #[cfg(any(test, fuzzing))]
-pub use {extract::extract, name::Name, spiffe::is_spiffe};
+pub use {extract::extract, spiffe::is_spiffe};
 
 /// The facts of one leaf certificate, in the forms people compare them in.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::config::Problem;
 use crate::config::sections::{ClientTls, Exporter, Server, ServerTls};
 use crate::config::types::{Pem, PemSource};
+use crate::identity::Rules;
 use crate::tls::inspect::{CertificateFacts, date, named, shown};
 use crate::tls::{client, server, time};
 
@@ -14,7 +15,7 @@ pub(super) enum Block<'a> {
     /// Of an exporter.
     Exporter { key_path: &'a str, tls: &'a ClientTls, alpn: &'static [&'static [u8]] },
     /// Of a receiver; `None` is plaintext.
-    Receiver { key_path: &'a str, tls: Option<&'a ServerTls> },
+    Receiver { key_path: &'a str, tls: Option<&'a ServerTls>, rules: Option<&'a Rules> },
 }
 
 impl<'a> Block<'a> {
@@ -23,6 +24,7 @@ impl<'a> Block<'a> {
         let receiver = |server: &'a Server| Self::Receiver {
             key_path: &server.key_path,
             tls: server.tls.as_ref(),
+            rules: server.rules.as_deref(),
         };
         let mut blocks = Vec::new();
         for one in config.receivers.values() {
@@ -70,11 +72,11 @@ pub(super) fn examine(blocks: &[Block<'_>], report: &mut Report) {
                     Err(error) => problems(&error.problems, report),
                 }
             }
-            Block::Receiver { key_path, tls: None } => {
+            Block::Receiver { key_path, tls: None, .. } => {
                 report.section("files", *key_path);
                 report.fine("", "plaintext: there is nothing to load");
             }
-            Block::Receiver { key_path, tls: Some(tls) } => {
+            Block::Receiver { key_path, tls: Some(tls), .. } => {
                 report.section("files", format!("{key_path}.tls"));
                 match server::load(tls) {
                     Ok(loaded) => {

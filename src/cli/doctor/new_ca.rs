@@ -31,7 +31,7 @@ pub(super) fn examine(
     let count = clients.len();
     report.fine("running gateway", format!("has seen {count} client certificates"));
     for block in blocks {
-        let Block::Receiver { key_path, tls: Some(tls) } = block else { continue };
+        let Block::Receiver { key_path, tls: Some(tls), .. } = block else { continue };
         if tls.client_ca.is_some() {
             judge(key_path, tls, file, &clients, report);
         }

@@ -136,6 +136,26 @@ fn a_client_of_the_right_ca_is_admitted() {
 }
 
 #[test]
+fn the_identity_rules_are_asked_about_a_client_that_is_admitted() {
+    let doctor = Doctor::new();
+    let client = doctor.pki.path("client.crt").display().to_string();
+    for (id, level, words) in [
+        ("*", "ok", "may send logs as spiffe://test.example/client"),
+        ("other", "problem", "add { spiffe: \"spiffe://test.example/client\" } [identity_denied]"),
+    ] {
+        let rules = format!(
+            "extensions::client_identity::allow: [{{ spiffe: 'spiffe://test.example/{id}', \
+             signals: [logs] }}]\nservice::extensions: [client_identity]\n\
+             receivers::otlp::protocols::grpc::auth::authenticator: client_identity"
+        );
+        let rules = doctor.write("rules.yaml", &rules);
+        doctor
+            .say(&["--config", &rules, "--client", &client])
+            .has(level, &["protocols.grpc", words]);
+    }
+}
+
+#[test]
 fn a_client_of_another_ca_is_refused_with_both_names() {
     let doctor = Doctor::new();
     let said = doctor.say(&["--client", doctor.pki.path("other-client.crt").to_str().unwrap()]);
