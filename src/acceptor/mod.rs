@@ -5,6 +5,7 @@
 //! Knows nothing of HTTP beyond ALPN.
 
 mod farewell;
+mod permits;
 mod report;
 mod stream;
 
@@ -12,12 +13,13 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::server::Acceptor as Greeting;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
+use crate::acceptor::permits::Permits;
 use crate::acceptor::report::Report;
 use crate::config::sections::ServerLimits;
 use crate::identity::Identity;
@@ -39,7 +41,7 @@ pub(crate) struct Acceptor(Arc<Shared>);
 struct Shared {
     snapshots: Option<Watch<ServerSnapshot>>,
     live: Option<Live>,
-    permits: Semaphore,
+    permits: Permits,
     limits: ServerLimits,
     metrics: Metrics,
     report: Report,
@@ -71,7 +73,7 @@ impl Acceptor {
         Self(Arc::new(Shared {
             snapshots,
             live,
-            permits: Semaphore::new(limits.max_handshakes),
+            permits: Permits::new(limits.max_handshakes),
             limits: limits.clone(),
             metrics,
             report: Report::default(),
@@ -103,7 +105,10 @@ impl Acceptor {
         let deadline = Instant::now() + self.0.limits.handshake_timeout;
         let shaken = match self.greet(stream, peer, snapshots, deadline).await {
             // Only now, for a peer that was silent for long must not meet what was withdrawn since.
-            Ok((hello, _permit)) => self.shake(hello, peer, &snapshots.current(), deadline).await,
+            // Boxed, for a silent peer must not hold the memory of a handshake.
+            Ok((hello, _permit)) => {
+                Box::pin(self.shake(hello, peer, &snapshots.current(), deadline)).await
+            }
             Err(failed) => Err(failed),
         };
         let (stream, refusal) = match shaken {
@@ -141,9 +146,9 @@ impl Acceptor {
                 return Err(unheard(io, &error, handshake, deadline).await);
             }
         };
-        match timeout_at(deadline, self.0.permits.acquire()).await {
-            Ok(Ok(permit)) => Ok((hello, permit)),
-            _ => Err((None, handshake.overload())),
+        match self.0.permits.take(deadline).await {
+            Some(permit) => Ok((hello, permit)),
+            None => Err((None, handshake.overload())),
         }
     }
 
@@ -157,7 +162,15 @@ impl Acceptor {
         let about = &snapshot.about;
         let explain = |fault| Handshake { peer, first: &[], fault, about };
         let handshake = hello.into_stream(Arc::clone(&snapshot.config)).into_fallible();
-        let (outcome, note) = noted(timeout_at(deadline, handshake)).await;
+        // Both branches are cancel-safe: whichever loses is dropped.
+        let bounded = async {
+            tokio::select! {
+                shaken = timeout_at(deadline, handshake) => Some(shaken),
+                () = self.0.permits.needed() => None,
+            }
+        };
+        let (outcome, note) = noted(bounded).await;
+        let Some(outcome) = outcome else { return Err((None, explain(None).crowded_out())) };
         let mut stream = match outcome {
             Err(_elapsed) => return Err((None, self.timed_out(&explain(None)))),
             Ok(Err((error, io))) => {

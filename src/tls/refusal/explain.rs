@@ -77,6 +77,15 @@ impl Handshake<'_> {
         )
     }
 
+    /// For a handshake that stood still and had to make room.
+    pub(crate) fn crowded_out(&self) -> Refusal {
+        self.probe(
+            "handshake_crowded_out",
+            "stood still in the middle of the handshake while others waited for theirs".to_owned(),
+            "if it is a slow client, raise `max_handshakes`",
+        )
+    }
+
     fn who(&self) -> String {
         let hello = Hello::parse(self.first);
         match hello.and_then(|hello| hello.server_name) {

@@ -63,6 +63,34 @@ async fn no_body_is_answered_200_of_which_a_part_is_lost() {
     }
 }
 
+/// Scenario: over HTTP/1, in clear and in TLS, a body of which the gateway knows early that it is too
+/// large, whose client writes all of it before it reads; and a call that belongs on HTTP/2.
+/// Guarantees: the client can read why it was refused: the answer is not lost with a reset.
+#[tokio::test]
+async fn a_refusal_is_readable_whatever_is_still_to_come() {
+    for is_tls in [false, true] {
+        let scene = Scene::with(is_tls, "max_recv_msg_size_mib: 1", "").await;
+        let head = "POST /v1/traces HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+        let length = 3 << 20;
+        let json = format!("{head}Content-Type: application/json\r\n");
+        let sized = format!("{json}Content-Length: {length}\r\n\r\n{}", " ".repeat(length));
+        let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000)).repeat(length >> 16);
+        let chunked = format!("{json}Transfer-Encoding: chunked\r\n\r\n{chunk}0\r\n\r\n");
+        for request in [sized, chunked] {
+            let answer = said(scene.dial(b"http/1.1").await, request.as_bytes()).await;
+            assert!(answer.starts_with("HTTP/1.1 413 "), "{answer:?}");
+            assert!(answer.contains("max_request_body_size"), "{answer}");
+        }
+        let call =
+            format!("{head}Content-Type: application/grpc\r\nContent-Length: 5\r\n\r\n\0\0\0\0\0");
+        let answer = said(scene.dial(b"http/1.1").await, call.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 505 "), "{answer:?}");
+        assert!(answer.contains("gRPC needs HTTP/2"), "{answer}");
+        assert_eq!(scene.upstream.begun(), 0);
+        scene.gateway.stop().await;
+    }
+}
+
 /// Scenario: the requests that end the Collector's process: arrays nested for 19 MB in JSON; and in
 /// protobuf values nested for 2 MB.
 /// Guarantees: refused with 400; the process lives, and a neighbour does not notice.

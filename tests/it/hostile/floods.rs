@@ -94,6 +94,11 @@ async fn floods_within_streams_are_cut() {
     let floods = [
         Flood::of("empty DATA", [open(3), body.clone()].concat(), frame(DATA, 0, 3, &[])),
         Flood::of(
+            "DATA that is padding alone",
+            [open(3), frame(DATA, 0, 3, &[0, 3, 0, 0, 0])].concat(),
+            frame(DATA, PADDED, 3, &[&[255][..], &[0; 255]].concat()),
+        ),
+        Flood::of(
             "empty CONTINUATION",
             frame(HEADERS, 0, 3, &call_head()),
             frame(CONTINUATION, 0, 3, &[]),
@@ -160,7 +165,6 @@ async fn an_eager_client_is_not_taken_for_a_flood() {
         client.wait_for(HEADERS, 2 * (20 * round + 19) + 1).await;
     }
     client.call(100_001).await;
-    let _padded = client.send(&frame(DATA, PADDED, 100_001, &[0])).await;
     drop(client);
     assert!(scene.ended("frame_flood") < 1.0);
     scene.gateway.stop().await;
