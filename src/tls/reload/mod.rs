@@ -14,7 +14,6 @@ mod watcher;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,7 +84,7 @@ impl Reloader {
     pub(crate) async fn run(mut self) {
         let hint = Arc::new(Notify::new());
         let mut watcher = Watcher::new(Arc::clone(&hint));
-        self.watch(&mut watcher);
+        self.watch(&mut watcher).await;
         // Files may have changed since they were loaded.
         self.look_at_all().await;
         let mut poll_at = Instant::now() + self.pace.poll;
@@ -95,9 +94,8 @@ impl Reloader {
             // Every branch is cancel-safe: a permit of a Notify is kept until it is taken.
             tokio::select! {
                 () = hint.notified() => {
-                    // Events come in bursts; one look serves them all. Whoever touches files
-                    // without end gets a fifth of one processor at most.
-                    tokio::time::sleep((self.pace.settle / 3).max(cost * 4)).await;
+                    debug!("an event of the file system: something may have changed");
+                    tokio::time::sleep(self.pace.breath(cost)).await;
                 }
                 () = self.force.notified() => info!("looking at all certificates, as asked"),
                 () = tokio::time::sleep_until(self.next_look(poll_at)) => {}
@@ -110,7 +108,7 @@ impl Reloader {
             cost = self.look_at_all().await;
             // Looked at again when the set of folders changed: something may have been missed
             // between the change and the new watch.
-            if self.watch(&mut watcher) {
+            if self.watch(&mut watcher).await {
                 hint.notify_one();
             }
             poll_at = Instant::now() + self.pace.poll;
@@ -131,9 +129,13 @@ impl Reloader {
         for subject in &mut self.subjects {
             let event = subject.look(&self.pace).await;
             tell(subject.key_path(), event, &self.status, &self.metrics);
-            let (generation, ends) = subject.ends();
-            self.metrics.certificates(subject.key_path(), generation, &ends);
-            self.alarm.judge(subject.key_path(), &ends, time::now());
+            let current = subject.current();
+            // A bundle may have hundreds of series, and this thread accepts connections, too.
+            if subject.is_news() {
+                let generation = current.generation();
+                self.metrics.certificates(subject.key_path(), generation, current.ends());
+            }
+            self.alarm.judge(subject.key_path(), current.ends(), time::now());
         }
         self.metrics.ends("clients", &seen::ends());
         let took = began.elapsed();
@@ -141,15 +143,12 @@ impl Reloader {
         took
     }
 
-    fn watch(&self, watcher: &mut Watcher) -> bool {
+    async fn watch(&self, watcher: &mut Watcher) -> bool {
         if !self.watch_folders {
             return false;
         }
-        let mut folders = BTreeSet::new();
-        for subject in &self.subjects {
-            folders.append(&mut files::folders(subject.files()));
-        }
-        let changed = watcher.watch(&folders);
+        let files = self.subjects.iter().map(Subject::files);
+        let changed = watcher.watch(files, self.pace.deadline).await;
         self.metrics.watching(watcher.is_watching());
         changed
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tracing::debug;
 
 use crate::metrics::End;
 use crate::tls::error::{CredentialsError, Loaded};
@@ -45,8 +46,9 @@ pub(crate) struct Subject {
     key_path: String,
     files: Arc<[PathBuf]>,
     load: Arc<Load>,
-    /// Number and ends of what is in force.
-    ends: Box<dyn Fn() -> (u64, Vec<End>) + Send + Sync>,
+    current: Box<dyn Fn() -> Arc<dyn Snapshot> + Send + Sync>,
+    /// The generation that was told of last.
+    told: Option<u64>,
     /// What is in force.
     served: Option<Fingerprint>,
     /// The same in words, at start-up.
@@ -116,6 +118,16 @@ impl Default for Pace {
     }
 }
 
+impl Pace {
+    /// How long to wait after an event, if the last look took so long. Events come in bursts; one
+    /// look serves them all. Whoever touches files without end gets a fifth of one processor,
+    /// unless a look takes very long: then it mostly waits itself, for a disk or a processor, and
+    /// must not be late for that.
+    pub(super) fn breath(&self, cost: Duration) -> Duration {
+        (self.settle / 3).max(cost * 4).min(self.settle * 2)
+    }
+}
+
 /// What became of one look, for log, metrics and status.
 pub(super) enum Event {
     /// Nothing to tell.
@@ -142,10 +154,6 @@ impl Subject {
         let judge_again = current.judge_again();
         let first = Serving { what: current.describe(), until: current.not_after() };
         let watch = store.watch();
-        let ends = Box::new(move || {
-            let current = watch.current();
-            (current.generation(), current.ends().to_vec())
-        });
         let load = move || {
             let current = store.watch().current();
             let loaded = load(&current)?;
@@ -167,7 +175,8 @@ impl Subject {
             key_path: key_path.to_owned(),
             files: files.into(),
             load: Arc::new(load),
-            ends,
+            current: Box::new(move || watch.current()),
+            told: None,
             served: Some(before),
             first,
             judge_again,
@@ -186,14 +195,20 @@ impl Subject {
         &self.first
     }
 
-    /// Number and ends of what is in force.
-    pub(super) fn ends(&self) -> (u64, Vec<End>) {
-        (self.ends)()
+    /// What is in force.
+    pub(super) fn current(&self) -> Arc<dyn Snapshot> {
+        (self.current)()
+    }
+
+    /// Whether another generation is in force than when this was asked before.
+    pub(super) fn is_news(&mut self) -> bool {
+        let generation = self.current().generation();
+        self.told.replace(generation) != Some(generation)
     }
 
     /// Every file of the block.
-    pub(super) fn files(&self) -> &[PathBuf] {
-        &self.files
+    pub(super) fn files(&self) -> Arc<[PathBuf]> {
+        Arc::clone(&self.files)
     }
 
     /// When to look next if no event comes before; `None` leaves it to the poll.
@@ -274,6 +289,7 @@ impl Subject {
                 if was_refused { Event::Restored } else { Event::Quiet }
             }
             Reading::Unsettled(fingerprint) => {
+                debug!(block = self.key_path, "the files are changing: they are left to settle");
                 let same_since = Instant::now();
                 let (changing_since, same_since, refused) = match &self.pending {
                     Some(p) if p.fingerprint == fingerprint => {
@@ -299,6 +315,9 @@ impl Subject {
                 let same_since = same.map_or(now, |p| p.same_since);
                 self.pending =
                     Some(Pending { fingerprint, changing_since: now, same_since, refused });
+                if let Some(first) = error.problems.first().filter(|_| refused < LOUD) {
+                    debug!(block = self.key_path, error = %first, "cannot be used; tried again");
+                }
                 if refused == LOUD {
                     Event::Refused(Refused { problems: error.problems, since: time::clock() })
                 } else {

@@ -293,3 +293,37 @@ async fn files_that_never_rest_do_not_starve_the_reload() {
     });
     waited.await.expect("nothing was taken up");
 }
+
+/// Scenario: a look at half a set takes long, as on a disk that is busy; meanwhile the other half
+/// is written.
+/// Guarantees: the next look does not wait for a multiple of that.
+#[tokio::test]
+async fn a_look_that_took_long_does_not_put_off_the_next_one() {
+    let dir = tempfile::tempdir().unwrap();
+    plain(dir.path());
+    let (cert, key) = (dir.path().join("live/tls.crt"), dir.path().join("live/tls.key"));
+    let files = vec![cert.clone(), key.clone()];
+    let (store, watch) = Store::new(load(&cert, &key).unwrap().snapshot);
+    let (slow, mut refused) = tokio::sync::watch::channel(false);
+    let paths = (cert.clone(), key.clone());
+    let subject =
+        Subject::new("tls", (files.clone(), Fingerprint::of(&files)), Arc::new(store), move |_| {
+            let loaded = load(&paths.0, &paths.1);
+            if loaded.is_err() {
+                slow.send_replace(true);
+                std::thread::sleep(Duration::from_millis(800));
+            }
+            loaded
+        });
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(Reloader::new(vec![subject], quick(), Metrics::default()).run());
+    fs::write(&key, "second").unwrap();
+    timeout(Duration::from_secs(5), refused.wait_for(|slow| *slow)).await.unwrap().unwrap();
+    fs::write(&cert, "second").unwrap();
+    let waited = timeout(Duration::from_millis(2400), async {
+        while watch.current().text != "second" {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    waited.await.expect("four times as long as the look took was waited");
+}

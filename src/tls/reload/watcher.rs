@@ -7,14 +7,75 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
-/// Watches a changing set of folders.
+use crate::tls::reload::files::folders;
+
+/// Watches the folders of a changing set of paths.
 #[derive(Debug)]
 pub(super) struct Watcher {
+    hint: Arc<Notify>,
+    /// Absent while it works.
+    eyes: Option<Eyes>,
+    /// Work under way; kept when it hangs, so that a dead file system costs one thread only.
+    working: Option<JoinHandle<(Eyes, bool)>>,
+}
+
+impl Watcher {
+    /// Watches nothing yet; `hint` is woken by every event.
+    pub(super) fn new(hint: Arc<Notify>) -> Self {
+        let eyes = Eyes { hint: Arc::clone(&hint), watching: None, broken: false };
+        Self { hint, eyes: Some(eyes), working: None }
+    }
+
+    /// Whether events arrive.
+    pub(super) fn is_watching(&self) -> bool {
+        self.eyes.as_ref().is_some_and(|eyes| eyes.watching.is_some())
+    }
+
+    /// Watches all folders that decide what these paths lead to from now on. Returns whether the
+    /// set differs from what was watched: a change may then have gone unseen, and the caller looks
+    /// once more. Folders are looked at off the runtime's threads: their mount may hang.
+    pub(super) async fn watch(
+        &mut self,
+        files: impl Iterator<Item = Arc<[PathBuf]>>,
+        deadline: Duration,
+    ) -> bool {
+        let mut working = match (self.working.take(), self.eyes.take()) {
+            (Some(hanging), _) => hanging,
+            (None, Some(mut eyes)) => {
+                let files: Vec<_> = files.collect();
+                tokio::task::spawn_blocking(move || {
+                    let changed = eyes.watch(&files.iter().flat_map(|one| folders(one)).collect());
+                    (eyes, changed)
+                })
+            }
+            (None, None) => return false,
+        };
+        match tokio::time::timeout(deadline, &mut working).await {
+            Ok(Ok((eyes, changed))) => {
+                self.eyes = Some(eyes);
+                changed
+            }
+            Ok(Err(_panicked)) => {
+                *self = Self::new(Arc::clone(&self.hint));
+                false
+            }
+            Err(_elapsed) => {
+                self.working = Some(working);
+                false
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Eyes {
     hint: Arc<Notify>,
     watching: Option<Watching>,
     /// Why there is no watcher; told once.
@@ -29,21 +90,8 @@ struct Watching {
     folders: BTreeSet<(PathBuf, u64, u64)>,
 }
 
-impl Watcher {
-    /// Watches nothing yet; `hint` is woken by every event.
-    pub(super) fn new(hint: Arc<Notify>) -> Self {
-        Self { hint, watching: None, broken: false }
-    }
-
-    /// Whether events arrive.
-    pub(super) fn is_watching(&self) -> bool {
-        self.watching.is_some()
-    }
-
-    /// Watches these folders from now on. Returns whether the set differs from what was watched:
-    /// a change may then have gone unseen, and the caller looks once more. Blocks on the file
-    /// system for a moment.
-    pub(super) fn watch(&mut self, folders: &BTreeSet<PathBuf>) -> bool {
+impl Eyes {
+    fn watch(&mut self, folders: &BTreeSet<PathBuf>) -> bool {
         let folders: BTreeSet<_> = folders
             .iter()
             .filter_map(|path| {

@@ -2,7 +2,7 @@
 //! and fresh handshakes on both ports.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,20 +17,23 @@ use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{interval, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::rotations;
 use crate::support::agent;
 use crate::support::pki::TestPki;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// What happened so far.
-#[derive(Default)]
 pub struct Tally {
+    began: Instant,
     requests: AtomicU64,
     handshakes: AtomicU64,
+    /// Which rotation is under way.
+    round: AtomicU32,
     failures: Mutex<Vec<String>>,
 }
 
@@ -45,7 +48,13 @@ pub struct Load {
 impl Load {
     /// Starts every sender with the first client's certificate of `pki`.
     pub async fn start(grpc: SocketAddr, http: SocketAddr, pki: &TestPki) -> Self {
-        let tally = Arc::new(Tally::default());
+        let tally = Arc::new(Tally {
+            began: Instant::now(),
+            requests: AtomicU64::default(),
+            handshakes: AtomicU64::default(),
+            round: AtomicU32::default(),
+            failures: Mutex::default(),
+        });
         let mut tasks = JoinSet::new();
         let mut served = Vec::new();
         let client = agent::mtls(grpc, pki, Some(&pki.client)).await.unwrap();
@@ -72,12 +81,27 @@ impl Load {
         timeout(within, all).await.is_ok()
     }
 
-    /// Ends it: how many requests and fresh handshakes succeeded, and everything that failed.
-    pub async fn stop(mut self) -> (u64, u64, Vec<String>) {
-        self.tasks.shutdown().await;
+    /// From now on, failures are of this rotation.
+    pub fn begin(&self, round: u32) {
+        self.tally.round.store(round, Ordering::Relaxed);
+    }
+
+    /// Since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.tally.began.elapsed()
+    }
+
+    /// Requests and fresh handshakes that succeeded so far, and everything that failed.
+    pub fn so_far(&self) -> (u64, u64, Vec<String>) {
         let failures = self.tally.failures.lock().unwrap().clone();
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (count(&self.tally.requests), count(&self.tally.handshakes), failures)
+    }
+
+    /// Ends it: how many requests and fresh handshakes succeeded, and everything that failed.
+    pub async fn stop(mut self) -> (u64, u64, Vec<String>) {
+        self.tasks.shutdown().await;
+        self.so_far()
     }
 }
 
@@ -89,7 +113,11 @@ impl Tally {
                 true
             }
             Err(error) => {
-                self.failures.lock().unwrap().push(format!("{what}: {error}"));
+                let (round, at) = (self.round.load(Ordering::Relaxed), self.began.elapsed());
+                self.failures.lock().unwrap().push(format!(
+                    "rotation {round}, {:.2} s after the start: {what}: {error}",
+                    at.as_secs_f64()
+                ));
                 false
             }
         }
@@ -119,7 +147,7 @@ async fn steady_grpc(
     mut client: opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient<tonic::transport::Channel>,
     tally: Arc<Tally>,
 ) {
-    let mut pace = interval(PACE);
+    let mut pace = pace();
     loop {
         pace.tick().await;
         let answer = timeout(DEADLINE, client.export(agent::span("steady"))).await;
@@ -129,7 +157,7 @@ async fn steady_grpc(
 }
 
 async fn steady_http(address: SocketAddr, connector: TlsConnector, tally: Arc<Tally>) {
-    let mut pace = interval(PACE);
+    let mut pace = pace();
     let mut sender: Option<http1::SendRequest<Full<Bytes>>> = None;
     loop {
         pace.tick().await;
@@ -165,7 +193,7 @@ async fn fresh(
     served: watch::Sender<Vec<u8>>,
     tally: Arc<Tally>,
 ) {
-    let mut pace = interval(PACE);
+    let mut pace = pace();
     for connector in connectors.iter().cycle() {
         pace.tick().await;
         let once = async {
@@ -224,8 +252,13 @@ async fn post(sender: &mut http1::SendRequest<Full<Bytes>>) -> Result<bool, Fail
     Err(format!("{status}: {}", String::from_utf8_lossy(&body)).into())
 }
 
-/// Between two requests of one sender.
-const PACE: Duration = Duration::from_millis(5);
+/// Between two requests of one sender. A long run has requests enough, and many rows at once: all
+/// of them must fit on two processors, or what is measured is the queue before those.
+fn pace() -> Interval {
+    let mut pace = interval(Duration::from_millis(if rotations() > 100 { 20 } else { 5 }));
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pace
+}
 
 /// A request or handshake that takes so long has failed.
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -3,8 +3,10 @@
 //!
 //! `ROTATIONS` says how often each writer writes (default 3). `tests/rotation` runs it long.
 
+mod follower;
 pub mod load;
 mod upstream;
+
 mod writers;
 
 use std::time::Duration;
@@ -13,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::support::gateway::RunningGateway;
 use crate::support::pki::{Ca, Leaf, TestPki, server_params};
+use follower::Follower;
 use load::Load;
 use writers::{Material, Style, Writer};
 
@@ -37,11 +40,12 @@ struct Stage {
     gateway: RunningGateway,
     load: Load,
     extra_cas: Vec<String>,
-    slowest: Duration,
+    follower: Follower,
 }
 
 impl Stage {
-    async fn new(style: Style) -> Self {
+    async fn new(style: Style, what: &str) -> Self {
+        let follower = Follower::of(format!("{style:?}{what}"));
         let pki = TestPki::new();
         let extra_cas = (0..4).map(|n| Ca::new(&format!("Extra CA {n}")).pem()).collect();
         let first =
@@ -67,7 +71,7 @@ service:
         ))
         .await;
         let load = Load::start(gateway.grpc(), gateway.http(), &pki).await;
-        Self { pki, writer, gateway, load, extra_cas, slowest: Duration::ZERO }
+        Self { pki, writer, gateway, load, extra_cas, follower }
     }
 
     /// A new key, a new certificate, and a bundle with another CA beside the clients' own.
@@ -79,44 +83,36 @@ service:
     }
 
     async fn rotate(&mut self, round: u32, gap: Duration) {
+        self.load.begin(round);
         let (material, leaf) = self.renewed(round);
         self.writer.write(&material, gap).await;
         self.expect(round, &leaf).await;
+        self.follower.rotated(round, &self.load);
     }
 
     async fn expect(&mut self, round: u32, leaf: &Leaf) {
         let written = Instant::now();
         let shown = self.load.shown(leaf.certificate.der(), PROMPTLY).await;
-        assert!(shown, "rotation {round}: the new certificate is not served after {PROMPTLY:?}");
-        self.slowest = self.slowest.max(written.elapsed());
+        let waited = written.elapsed();
+        let wrong = || format!("the new certificate is not served after {waited:?}");
+        assert!(shown, "{}", self.follower.story(round, &self.load, &wrong()));
+        self.follower.slowest = self.follower.slowest.max(waited);
     }
 
-    async fn end(self, what: &str, rotations: u32) {
-        let (requests, handshakes, failures) = self.load.stop().await;
-        eprintln!(
-            "rotation: {what}: {rotations} rotations, {requests} requests, {handshakes} fresh \
-             handshakes, {} failed; slowest to be served {} ms",
-            failures.len(),
-            self.slowest.as_millis()
-        );
-        assert!(
-            failures.is_empty(),
-            "{what}: {} failed: {:#?}",
-            failures.len(),
-            &failures[..failures.len().min(5)]
-        );
+    async fn end(self, rotations: u32) {
+        let (requests, handshakes) = self.follower.end(rotations, self.load).await;
         assert!(handshakes > 0 && requests > handshakes, "there was no load");
         self.gateway.stop().await;
     }
 }
 
 async fn survives(style: Style) {
-    let mut stage = Stage::new(style).await;
+    let mut stage = Stage::new(style, "").await;
     let rotations = rotations();
     for round in 0..rotations {
         stage.rotate(round, gap(round)).await;
     }
-    stage.end(&format!("{style:?}"), rotations).await;
+    stage.end(rotations).await;
 }
 
 #[tokio::test]
@@ -181,16 +177,18 @@ async fn the_bundle_first_through_hidden_temporary_files_fails_nothing() {
 
 #[tokio::test]
 async fn a_hundred_kubernetes_swaps_in_a_row_end_with_the_last() {
-    let mut stage = Stage::new(Style::KubernetesSwap).await;
+    let mut stage = Stage::new(Style::KubernetesSwap, ", 100 in a row").await;
     let bursts = rotations().div_ceil(10);
     for burst in 0..bursts {
         let mut last = None;
+        stage.load.begin(burst);
         for round in 0..100 {
             let (material, leaf) = stage.renewed(round);
             stage.writer.write(&material, Duration::ZERO).await;
             last = Some(leaf);
         }
         stage.expect(burst, &last.unwrap()).await;
+        stage.follower.rotated(burst, &stage.load);
     }
-    stage.end("KubernetesSwap, 100 in a row", bursts * 100).await;
+    stage.end(bursts * 100).await;
 }

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::follower::Follower;
 use super::load::Load;
 use super::writers::{Material, Style, Writer};
 use super::{gap, rotations};
@@ -132,13 +133,14 @@ struct Stage {
     writer: Writer,
     gateway: RunningGateway,
     load: Load,
-    slowest: Duration,
+    follower: Follower,
 }
 
 const PROMPTLY: Duration = Duration::from_secs(1);
 
 impl Stage {
-    async fn new(style: Style, first: &Material, tls: Arc<ServerConfig>) -> Self {
+    async fn new(what: &str, style: Style, first: &Material, tls: Arc<ServerConfig>) -> Self {
+        let follower = Follower::of(format!("upstream, {what}"));
         let pki = TestPki::new();
         let backend = Backend::start(tls).await;
         let writer = Writer::new(&pki.path("mount"), style, first).await;
@@ -167,26 +169,20 @@ service:
         ))
         .await;
         let load = Load::start(gateway.grpc(), gateway.http(), &pki).await;
-        Self { _pki: pki, backend, writer, gateway, load, slowest: Duration::ZERO }
+        Self { _pki: pki, backend, writer, gateway, load, follower }
     }
 
     async fn expect_caller(&mut self, round: u32, leaf: &Leaf) {
         let written = Instant::now();
         let came = self.backend.called_by(leaf, PROMPTLY).await;
-        assert!(came, "rotation {round}: no request with the new identity after {PROMPTLY:?}");
-        self.slowest = self.slowest.max(written.elapsed());
+        let waited = written.elapsed();
+        let wrong = || format!("no request came with the new identity after {waited:?}");
+        assert!(came, "{}", self.follower.story(round, &self.load, &wrong()));
+        self.follower.slowest = self.follower.slowest.max(waited);
     }
 
-    async fn end(self, what: &str, rotations: u32) {
-        let (requests, _handshakes, failures) = self.load.stop().await;
-        eprintln!(
-            "rotation: upstream, {what}: {rotations} rotations, {requests} requests, {} failed; \
-             slowest to be used {} ms",
-            failures.len(),
-            self.slowest.as_millis()
-        );
-        let shown = &failures[..failures.len().min(5)];
-        assert!(failures.is_empty(), "{what}: {} failed: {shown:#?}", failures.len());
+    async fn end(self, rotations: u32) {
+        let (requests, _handshakes) = self.follower.end(rotations, self.load).await;
         assert!(requests > 0, "there was no load");
         self.gateway.stop().await;
     }
@@ -198,14 +194,17 @@ async fn identity_survives(style: Style) {
     let identity = |round: u32| client_ca.issue(client_params(&format!("gateway-{round}")));
     let material =
         |leaf: &Leaf| Material { cert: leaf.cert_pem(), key: leaf.key_pem(), ca: server_ca.pem() };
-    let mut stage = Stage::new(style, &material(&identity(0)), backend).await;
+    let mut stage =
+        Stage::new(&format!("identity, {style:?}"), style, &material(&identity(0)), backend).await;
     let rotations = rotations();
     for round in 1..=rotations {
+        stage.load.begin(round);
         let leaf = identity(round);
         stage.writer.write(&material(&leaf), gap(round)).await;
         stage.expect_caller(round, &leaf).await;
+        stage.follower.rotated(round - 1, &stage.load);
     }
-    stage.end(&format!("identity, {style:?}"), rotations).await;
+    stage.end(rotations).await;
 }
 
 #[tokio::test]
@@ -239,9 +238,10 @@ async fn both_authorities_between_gateway_and_backend_change_and_nothing_fails()
     let first = material(&leaf, &[&server_ca]);
     let backend = server(&backend_leaf, &[&client_ca]);
     // At once, so that a request with the new identity proves that the bundle is in force, too.
-    let mut stage = Stage::new(Style::KubernetesSwap, &first, backend).await;
+    let mut stage = Stage::new("both authorities", Style::KubernetesSwap, &first, backend).await;
     let rotations = rotations();
     for round in 1..=rotations {
+        stage.load.begin(round);
         let next_server_ca = Ca::new(&format!("Backend CA {round}"));
         let next_client_ca = Ca::new(&format!("Gateways CA {round}"));
         // The backend learns the gateway's new authority; the gateway uses it, and learns the
@@ -257,7 +257,8 @@ async fn both_authorities_between_gateway_and_backend_change_and_nothing_fails()
         leaf = next_client_ca.issue(client_params(&format!("gateway-{round}b")));
         stage.writer.write(&material(&leaf, &[&next_server_ca]), gap(round)).await;
         stage.expect_caller(round, &leaf).await;
+        stage.follower.rotated(round - 1, &stage.load);
         (server_ca, client_ca) = (next_server_ca, next_client_ca);
     }
-    stage.end("both authorities", rotations).await;
+    stage.end(rotations).await;
 }
