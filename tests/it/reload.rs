@@ -244,13 +244,19 @@ async fn a_pair_that_is_not_valid_yet_is_taken_up_when_it_is() {
     gateway.stop().await;
 }
 
-/// Scenario: the gateway's identity towards the backend is replaced by one of a CA it trusts too.
-/// Guarantees: no request fails, and the backend sees the new one.
+/// Scenario: the gateway's identity towards the backend is replaced by one of a CA it trusts too,
+/// while two clients, one on each of two workers, send.
+/// Guarantees: no request fails; once the new one is in force, the backend soon sees no other.
 #[tokio::test]
-async fn a_new_upstream_identity_loses_no_request() {
+async fn t37_a_new_upstream_identity_loses_no_request_and_is_the_only_one_shown() {
     let pki = TestPki::new();
-    let (_upstream, gateway) = scene(&pki, "").await;
-    let mut client = agent::mtls(gateway.grpc(), &pki, Some(&pki.client)).await.unwrap();
+    let upstream = Upstream::mtls(&pki).await;
+    let yaml = format!("{}  workers: 2\n", mtls(&upstream, &pki));
+    let gateway = RunningGateway::start(&yaml).await;
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        clients.push(agent::mtls(gateway.grpc(), &pki, Some(&pki.client)).await.unwrap());
+    }
     let block =
         "portcullis_tls_reloads_total{block=\"exporters.otlp_grpc.tls\",result=\"success\"}";
     for round in 1..=3 {
@@ -258,11 +264,25 @@ async fn a_new_upstream_identity_loses_no_request() {
         replace(&pki, "client.key", &leaf.key_pem());
         replace(&pki, "client.crt", &leaf.cert_pem());
         let deadline = Instant::now() + DEADLINE;
-        while gateway.metric(block) < f64::from(round) - 0.5 {
-            assert!(Instant::now() < deadline, "not reloaded");
-            client.export(span("steady")).await.unwrap();
+        let mut in_a_row = 0;
+        while in_a_row < 5 {
+            assert!(Instant::now() < deadline, "the old identity is still shown");
+            let before = upstream.shown().len();
+            for client in &mut clients {
+                client.export(span("steady")).await.unwrap();
+            }
+            let shown = upstream.shown().split_off(before);
+            let is_new = shown.iter().all(|shown| shown == leaf.certificate.der());
+            in_a_row = if shown.len() == 2 && is_new { in_a_row + 1 } else { 0 };
         }
-        client.export(span("after")).await.unwrap();
+        assert!(gateway.metric(block) > f64::from(round) - 0.5);
+        for _ in 0..20 {
+            for client in &mut clients {
+                client.export(span("after")).await.unwrap();
+            }
+        }
+        let late = upstream.shown().split_off(upstream.shown().len() - 40);
+        assert!(late.iter().all(|shown| shown == leaf.certificate.der()), "an old one came back");
     }
     gateway.stop().await;
 }

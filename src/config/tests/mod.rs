@@ -132,3 +132,20 @@ fn later_sources_merge_maps_and_replace_the_rest_and_set_comes_last() {
     let traces = config.service.pipelines.iter().find(|(p, _)| p.signal == Signal::Traces);
     assert_eq!(traces.unwrap().1.exporters, [id("otlp_grpc"), id("debug")]);
 }
+
+#[test]
+fn a_connection_may_grow_old_unless_an_age_is_written_and_zero_is_none() {
+    let http = "      http:\n        max_connection_age: AGE\n";
+    let grpc = "      grpc:\n        keepalive: {server_parameters: {max_connection_age: AGE}}\n";
+    let ages = |text: &str| {
+        let (config, _) = config(&MINIMAL.replace("      grpc:\n", text));
+        let receiver = &config.receivers[&id("otlp")];
+        let of = |server: &crate::config::sections::Server| server.limits.max_connection_age;
+        (of(&receiver.grpc.as_ref().unwrap().server), of(&receiver.http.as_ref().unwrap().server))
+    };
+    let written = |age: &str| ages(&format!("{grpc}{http}").replace("AGE", age));
+    let age = Some(Duration::from_secs(1800));
+    assert_eq!(written("30m"), (age, age));
+    assert_eq!(written("0s"), (None, None));
+    assert_eq!(ages("      grpc:\n      http:\n"), (None, None));
+}

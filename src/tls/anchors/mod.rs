@@ -236,13 +236,16 @@ fn nothing_left(ca: &Pem, anchors: &Anchors) -> Problem {
         message.push_str(&format!(" {} {};", left.facts.summary(), left.why));
     }
     let reason = anchors.left_out.first().map_or("ca_no_pem", |left| left.reason);
-    problem(
-        ca,
-        0,
-        reason,
-        message.trim_end_matches(';'),
-        "name a CA that is in force and may sign for this use",
-    )
+    let help = match reason {
+        "ca_expired" | "ca_not_yet_valid" => {
+            format!(
+                "name a CA that is in force; or mend the clock, which says {}",
+                inspect::date(time::now())
+            )
+        }
+        _ => "name a CA that is in force and may sign for this use".to_owned(),
+    };
+    problem(ca, 0, reason, message.trim_end_matches(';'), help)
 }
 
 /// Why a certificate must not be an anchor: reason, clause and help. What Go refuses to chain to is

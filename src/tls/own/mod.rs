@@ -166,7 +166,10 @@ fn judge_leaf(
             time::ago(leaf.not_after, now),
             leaf.summary()
         );
-        let help = format!("renew it; or mend the clock, which says {}", inspect::date(now));
+        let help = format!(
+            "renew it; the clock here says {}; if that is wrong, mend it",
+            inspect::date(now)
+        );
         return Err(problem(cert, 0, "own_cert_expired", message, help));
     }
     if leaf.not_before > now {

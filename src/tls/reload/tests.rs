@@ -14,6 +14,7 @@ use super::*;
 use crate::config::{Problem, Span};
 use crate::tls::error::{CredentialsError, Loaded};
 use crate::tls::store::{Store, Watch};
+use crate::tls::time::testing::Shift;
 
 /// A pair that is sound when both halves say the same.
 #[derive(Debug)]
@@ -327,3 +328,53 @@ async fn a_look_that_took_long_does_not_put_off_the_next_one() {
     });
     waited.await.expect("four times as long as the look took was waited");
 }
+
+/// Scenario: nothing changes on disk; the clock is set a year ahead, and back.
+/// Guarantees: each is warned about once, with what to do, and the files are judged again by the
+/// new time.
+#[tokio::test]
+async fn t46_a_clock_that_is_set_is_warned_about_once_and_all_is_judged_again() {
+    let sink = Sink::default();
+    let copy = sink.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || copy.clone()).finish();
+    let _capturing = tracing::subscriber::set_default(subscriber);
+    let scene = scene(plain, quick(), true).await;
+    let mut shifts = Vec::new();
+    for (shift, way) in [(YEAR, "set forward by 365 days"), (0, "set back by 365 days")] {
+        let before = scene.watch.current().generation;
+        shifts.push(Shift::by(shift));
+        for _ in 0..2 {
+            scene.force.notify_one();
+            scene.until(|scene| scene.watch.current().generation > before).await;
+            tokio::task::yield_now().await;
+        }
+        let log = sink.text();
+        let said: Vec<_> = log.lines().filter(|line| line.contains(way)).collect();
+        assert_eq!(said.len(), 1, "{log}");
+        assert!(said[0].contains("clock_was_set") && said[0].contains("is NTP running"), "{log}");
+    }
+    assert_eq!(sink.text().matches("clock_was_set").count(), 2);
+}
+
+/// Where the log of a test goes.
+#[derive(Clone, Default)]
+struct Sink(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Sink {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+const YEAR: i64 = 365 * 86400 + 60;

@@ -187,7 +187,7 @@ impl Revocations {
             inspect::date(at),
             time::ago(at, now)
         );
-        let help = "fetch the CA's current list; `revocation.grace` gives it more time, and \
+        let help = "fetch the CA's current list, or mend this machine's clock; `revocation.grace` gives it more time, and \
                     `revocation.expired: allow` lets in whoever is not on the old one";
         Doubt { kind: DoubtKind::Expired, about_issuer: !is_leaf, why, help: help.to_owned() }
     }

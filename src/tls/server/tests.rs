@@ -3,12 +3,18 @@
 use std::time::Duration;
 
 use ::time::OffsetDateTime;
-use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevokedCertParams, SerialNumber};
+use rcgen::{
+    CertificateParams, CertificateRevocationListParams, KeyIdMethod, RevokedCertParams,
+    SerialNumber,
+};
 use rustls::{ClientConfig, ClientConnection, Error};
 use rustls_pki_types::ServerName;
 
 use super::*;
-use crate::tls::testing::{TestPki, pem_file, raw_client, server_tls};
+use crate::tls::testing::{
+    Ca, TestPki, ca_params, client_params, pem_file, raw_client, server_params, server_tls,
+};
+use crate::tls::time::testing::Shift;
 
 /// Both sides of a finished handshake; the client has read its tickets.
 #[expect(clippy::unwrap_in_result, reason = "the error is the verdict; all else fails the test")]
@@ -172,4 +178,49 @@ fn there_is_no_early_data_and_no_stateless_ticket() {
     assert_eq!(config.max_early_data_size, 0);
     assert!(!config.send_half_rtt_data);
     assert!(!config.ticketer.enabled());
+}
+
+/// Threat 46. Scenario: everything is valid for thirty days, and this machine's clock is wrong by a
+/// year, ahead or behind.
+/// Guarantees: the listener's own files, the CA and the client are refused, each in words that say
+/// what the clock says; handshakes go by the same clock.
+#[test]
+fn t46_a_clock_wrong_by_a_year_is_named_in_every_refusal() {
+    let now = OffsetDateTime::now_utc();
+    let month = |mut params: CertificateParams| {
+        params.not_before = now - Duration::from_secs(3600);
+        params.not_after = now + Duration::from_secs(30 * 86400);
+        params
+    };
+    let (own, ca, client) = (server_params(&["localhost"]), ca_params("month"), client_params("c"));
+    for (days, word) in [(365, "expired"), (-365, "not_yet_valid")] {
+        let pki = TestPki::new();
+        let year = now + ::time::Duration::days(days);
+        let says = format!("{}-{:02}-{:02}", year.year(), u8::from(year.month()), year.day());
+        let client = pki.ca.issue(month(client.clone()));
+        pki.write_pair("client", &client);
+        let good = load(&server_tls(&pki));
+        pki.write_pair("server", &pki.ca.issue(month(own.clone())));
+        let other = pki.write("month.crt", Ca::self_signed(month(ca.clone())).pem());
+        let monthly =
+            ServerTls { client_ca: Some(pem_file("client_ca_file", other)), ..server_tls(&pki) };
+        super::load(&monthly).unwrap();
+
+        let _wrong = Shift::by(days * 86400);
+        let problems = super::load(&monthly).unwrap_err().problems;
+        let reasons: Vec<_> = problems.iter().map(|problem| problem.reason).collect();
+        assert_eq!(reasons, [format!("own_cert_{word}"), format!("ca_{word}")]);
+        for problem in &problems {
+            let help = problem.help.as_deref().unwrap();
+            assert!(help.contains("clock") && help.contains(&format!("says {says}")), "{help}");
+        }
+        let verdict = good.admits(&[client.certificate.der().to_vec()]).unwrap();
+        assert_eq!(verdict.reason, format!("client_cert_{word}"));
+        assert!(verdict.help.contains(&format!("here it is {says}")), "{}", verdict.help);
+        for tls13 in [false, true] {
+            let client = raw_client(&pki.path("client.crt"), &pki.path("client.key"), tls13);
+            let refused = shake(&good, &Arc::new(client)).map(|_both| ()).unwrap_err();
+            assert!(matches!(refused, Error::InvalidCertificate(_)), "{refused:?}");
+        }
+    }
 }

@@ -1,5 +1,5 @@
 //! Clients that ask and do not read. That they do not hold up a drain is shown in
-//! `src/connection/tests.rs`.
+//! `src/connection/tests/mod.rs`.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! A backend behind the gateway: tonic's own server, so that two implementations meet.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
@@ -10,6 +10,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -27,6 +28,7 @@ pub struct Upstream {
     /// Every request it has answered with OK.
     pub received: mpsc::UnboundedReceiver<ExportTraceServiceRequest>,
     begun: Arc<AtomicUsize>,
+    shown: Arc<Mutex<Vec<CertificateDer<'static>>>>,
     gate: watch::Sender<bool>,
     serving: JoinHandle<()>,
 }
@@ -51,7 +53,9 @@ impl Upstream {
         let (sender, received) = mpsc::unbounded_channel();
         let (gate, is_open) = watch::channel(true);
         let begun = Arc::new(AtomicUsize::new(0));
-        let service = Service { sender, is_open, begun: Arc::clone(&begun) };
+        let shown = Arc::default();
+        let service =
+            Service { sender, is_open, begun: Arc::clone(&begun), shown: Arc::clone(&shown) };
         let service = TraceServiceServer::new(service).accept_compressed(CompressionEncoding::Gzip);
         let mut server = Server::builder();
         if let Some(tls) = tls {
@@ -59,7 +63,7 @@ impl Upstream {
         }
         let serving = server.add_service(service).serve_with_incoming(TcpIncoming::from(listener));
         let serving = tokio::spawn(async move { serving.await.unwrap() });
-        Self { address, received, begun, gate, serving }
+        Self { address, received, begun, shown, gate, serving }
     }
 
     /// From now on requests wait for [`Self::release`].
@@ -70,6 +74,11 @@ impl Upstream {
     /// Answers everything that waits.
     pub fn release(&self) {
         self.gate.send_replace(true);
+    }
+
+    /// The certificate that each request so far came with, where one was demanded.
+    pub fn shown(&self) -> Vec<CertificateDer<'static>> {
+        self.shown.lock().unwrap().clone()
     }
 
     /// How many requests have reached it.
@@ -88,6 +97,7 @@ struct Service {
     sender: mpsc::UnboundedSender<ExportTraceServiceRequest>,
     is_open: watch::Receiver<bool>,
     begun: Arc<AtomicUsize>,
+    shown: Arc<Mutex<Vec<CertificateDer<'static>>>>,
 }
 
 #[tonic::async_trait]
@@ -97,6 +107,9 @@ impl TraceService for Service {
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         self.begun.fetch_add(1, Ordering::SeqCst);
+        if let Some(leaf) = request.peer_certs().and_then(|chain| chain.first().cloned()) {
+            self.shown.lock().unwrap().push(leaf);
+        }
         let mut is_open = self.is_open.clone();
         let ended = is_open.wait_for(|is_open| *is_open).await.is_err();
         if ended || self.sender.send(request.into_inner()).is_err() {
