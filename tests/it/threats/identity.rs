@@ -6,9 +6,11 @@ use http::HeaderMap;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use prost::Message as _;
 use rcgen::{CertificateParams, SanType};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
+use crate::refusals::Program;
 use crate::reload::connect;
 use crate::support::agent::{self, span};
 use crate::support::eventually::{DEADLINE, eventually};
@@ -16,28 +18,32 @@ use crate::support::gateway::RunningGateway;
 use crate::support::pki::{Ca, Leaf, TestPki, client_params};
 use crate::support::upstream::Upstream;
 
-/// A gateway that trusts both CAs of the folder and whose receiver has these rules.
-async fn gateway(pki: &TestPki, upstream: &Upstream, rules: &str, tls: &str) -> RunningGateway {
+/// A configuration that trusts both CAs of the folder and whose receiver has these rules.
+fn yaml(pki: &TestPki, upstream: &str, rules: &str, tls: &str) -> String {
     pki.write("clients.crt", format!("{}{}", pki.ca.pem(), pki.other_ca.pem()));
     let dir = pki.dir().display();
-    let address = upstream.address;
     let guarded = format!(
-        "{{ endpoint: '127.0.0.1:0', auth: {{ authenticator: client_identity }}, tls: {{ cert_file: {dir}/server.crt, key_file: {dir}/server.key, client_ca_file: {dir}/clients.crt{tls} }} }}"
+        "{{ endpoint: '127.0.0.1:0', auth: {{ authenticator: client_identity }}, tls: {{ \
+         cert_file: {dir}/server.crt, key_file: {dir}/server.key, client_ca_file: \
+         {dir}/clients.crt{tls} }} }}"
     );
-    RunningGateway::start(&format!(
+    format!(
         "
 receivers: {{ otlp: {{ protocols: {{ grpc: {guarded}, http: {guarded} }} }} }}
-exporters: {{ otlp_grpc: {{ endpoint: '{address}', tls: {{ insecure: true }} }} }}
+exporters: {{ otlp_grpc: {{ endpoint: '{upstream}', tls: {{ insecure: true }} }} }}
 extensions:
   client_identity:
 {rules}
 service:
   extensions: [client_identity]
-  telemetry: {{ metrics: {{ level: none }} }}
+  telemetry: {{ metrics: {{ level: none }}, logs: {{ encoding: json }} }}
   pipelines: {{ traces: {{ receivers: [otlp], exporters: [otlp_grpc] }} }}
 "
-    ))
-    .await
+    )
+}
+
+async fn gateway(pki: &TestPki, upstream: &Upstream, rules: &str, tls: &str) -> RunningGateway {
+    RunningGateway::start(&yaml(pki, &upstream.address.to_string(), rules, tls)).await
 }
 
 fn names(common_name: &str, uris: &[&str], dns: &[&str]) -> CertificateParams {
@@ -230,4 +236,30 @@ async fn whoever_shows_nothing_or_sends_another_signal_is_told_so() {
     assert_eq!(status.code(), Code::PermissionDenied);
     assert!(status.message().contains("dns:a.svc may not send traces"), "{}", status.message());
     assert!(status.message().contains("list logs only"), "{}", status.message());
+}
+
+/// Scenario: a sender that no rule names announces a large body and never sends it, five times.
+/// Guarantees: it is answered from its head alone, and the log has one line that names it, the
+/// reason and the rule that would let it in.
+#[tokio::test]
+async fn a_denied_sender_is_answered_before_its_body_and_logged_once() {
+    let pki = TestPki::new();
+    let rules = "    allow: [{ dns: a.svc }]";
+    let program = Program::with_config(&pki, &yaml(&pki, "127.0.0.1:9", rules, ""));
+    let port = program.port_of("receivers.otlp.protocols.http");
+    let leaf = pki.ca.issue(names("x", &[], &["b.svc"]));
+    for _ in 0..5 {
+        let mut stream = connect(([127, 0, 0, 1], port).into(), &pki, &leaf, &[b"http/1.1"]).await;
+        let head = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                    content-length: 1000000\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        let read = tokio::time::timeout(DEADLINE, stream.read_exact(&mut answer)).await;
+        read.expect("it waits for the body").unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 403");
+    }
+    let line = program.refusal("dns:b.svc is not allowed");
+    assert_eq!(line["reason"], "identity_denied", "{line}");
+    assert!(line["detail"].as_str().unwrap().contains("add { dns: \"b.svc\" }"), "{line}");
+    assert!(!program.more().any(|line| line["reason"] == "identity_denied"));
 }
