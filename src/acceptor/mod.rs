@@ -25,10 +25,11 @@ use crate::config::sections::ServerLimits;
 use crate::identity::Identity;
 use crate::metrics::{Metrics, OpenGuard};
 use crate::tls::inspect;
+use crate::tls::seen::Seen;
 use crate::tls::store::Watch;
 use crate::tls::{
     Alpn, Fault, Handshake, Live, Plaintext, Recorded, Refusal, ServerSnapshot, Standing, noted,
-    seen, time,
+    time,
 };
 
 pub(crate) use stream::{Stream, Transport};
@@ -45,6 +46,7 @@ struct Shared {
     limits: ServerLimits,
     metrics: Metrics,
     report: Report,
+    seen: Seen,
 }
 
 /// A connection that may carry requests.
@@ -69,6 +71,16 @@ impl Acceptor {
         limits: &ServerLimits,
         metrics: Metrics,
     ) -> Self {
+        Self::noting(snapshots, limits, metrics, Seen::default())
+    }
+
+    /// The same, noting in `seen` whom it lets in.
+    pub(crate) fn noting(
+        snapshots: Option<Watch<ServerSnapshot>>,
+        limits: &ServerLimits,
+        metrics: Metrics,
+        seen: Seen,
+    ) -> Self {
         let live = snapshots.clone().map(|snapshots| Live::new(snapshots, metrics.clone()));
         Self(Arc::new(Shared {
             snapshots,
@@ -77,6 +89,7 @@ impl Acceptor {
             limits: limits.clone(),
             metrics,
             report: Report::default(),
+            seen,
         }))
     }
 
@@ -207,7 +220,7 @@ impl Acceptor {
             .map(|facts| Arc::new(facts.identity));
         let mut standing = None;
         if let (Some(identity), Some(chain)) = (&identity, chain) {
-            seen::record(identity, chain.iter().map(AsRef::as_ref));
+            self.0.seen.record(identity, chain.iter().map(AsRef::as_ref));
             standing = self.0.live.as_ref().map(|live| live.note(chain, snapshot));
         }
         let of_ca = chain.map(|chain| self.0.metrics.connection_of(&snapshot.ca_of(chain)));

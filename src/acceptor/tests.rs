@@ -11,13 +11,16 @@ use crate::tls::testing::{TestPki, client_tls, pem_file, raw_client, server_tls}
 use crate::tls::{Connector, client, server};
 
 /// Scenario: a client with a certificate of the demanded CA connects and sends five bytes.
-/// Guarantees: both sides agree on h2, the bytes arrive, the identity is the certificate's.
+/// Guarantees: both sides agree on h2, the bytes arrive, the identity is the certificate's, and only
+/// its own gateway remembers the client.
 #[tokio::test]
 async fn a_client_of_the_ca_is_let_in_with_its_identity() {
     let pki = TestPki::new();
     let (_store, snapshots) = Store::new(server::load(&server_tls(&pki)).unwrap().snapshot);
     let metrics = Metrics::default();
-    let acceptor = Acceptor::new(Some(snapshots), &ServerLimits::default(), metrics.clone());
+    let (seen, of_another_gateway) = (Seen::default(), Seen::default());
+    let limits = ServerLimits::default();
+    let acceptor = Acceptor::noting(Some(snapshots), &limits, metrics.clone(), seen.clone());
     let (_store, snapshots) =
         Store::new(client::load(&client_tls(&pki), &[b"h2"]).unwrap().snapshot);
     let connector = Connector::new(snapshots, "localhost".to_owned());
@@ -32,6 +35,8 @@ async fn a_client_of_the_ca_is_let_in_with_its_identity() {
     let identity = accepted.identity.unwrap();
     assert_eq!(identity.subject, "CN=test-client");
     assert_eq!(identity.uris, ["spiffe://test.example/client"]);
+    assert_eq!(seen.clients()[0].identity.subject, "CN=test-client");
+    assert!(of_another_gateway.clients().is_empty());
     connected.io.write_all(b"hello").await.unwrap();
     connected.io.flush().await.unwrap();
     let mut bytes = [0; 5];

@@ -20,6 +20,7 @@ use crate::extension::server::{Respond, Server};
 use crate::metrics::Metrics;
 use crate::telemetry::Recent;
 use crate::tls::reload::ReloadStatus;
+use crate::tls::seen::Seen;
 
 pub(crate) use readiness::Readiness;
 pub(crate) use server::BindError;
@@ -37,6 +38,8 @@ pub(crate) struct Surface {
     pub(crate) listeners: Vec<ListenerLine>,
     /// What is known of every `tls` block.
     pub(crate) reloads: ReloadStatus,
+    /// Whom the listeners let in.
+    pub(crate) seen: Seen,
 }
 
 /// Every HTTP surface of one gateway, bound and not yet serving.

@@ -15,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::signal::Signal;
 use crate::telemetry::Recent;
 use crate::tls::reload::ReloadStatus;
+use crate::tls::seen::Seen;
 
 fn id(kind: &str) -> ComponentId {
     ComponentId { kind: kind.to_owned(), name: None }
@@ -86,6 +87,7 @@ async fn start(config: &Config) -> Running {
             security: "mTLS",
         }],
         reloads: ReloadStatus::default(),
+        seen: Seen::default(),
     };
     let extensions = Extensions::bind(config, surface).await.unwrap();
     let addresses: BTreeMap<_, _> = extensions.addresses().into_iter().collect();
@@ -178,6 +180,7 @@ async fn a_taken_health_port_names_its_key_and_address() {
         recent: Recent::default(),
         listeners: Vec::new(),
         reloads: ReloadStatus::default(),
+        seen: Seen::default(),
     };
     let error = Extensions::bind(&config(settings, 0), surface).await.err().unwrap();
     let text = error.to_string();

@@ -19,7 +19,7 @@ use crate::extension::readiness::{Readiness, State};
 use crate::extension::server::{Respond, host_is_direct, plain, typed};
 use crate::telemetry::Recent;
 use crate::tls::reload::{BlockStatus, ReloadStatus};
-use crate::tls::seen::{self, Client};
+use crate::tls::seen::{Client, Seen};
 
 /// One listener of a receiver.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ pub(super) fn responder(pages: Arc<Pages>) -> Respond {
                 typed(StatusCode::OK, "text/html; charset=utf-8", pages.render())
             }
             "/debug/clientsz" => {
-                typed(StatusCode::OK, "application/json", clients(&seen::clients()))
+                typed(StatusCode::OK, "application/json", clients(&pages.seen.clients()))
             }
             _ => plain(
                 StatusCode::NOT_FOUND,
@@ -62,6 +62,7 @@ pub(super) struct Pages {
     reloads: ReloadStatus,
     readiness: Readiness,
     recent: Recent,
+    seen: Seen,
 }
 
 impl Pages {
@@ -81,6 +82,7 @@ impl Pages {
             reloads: surface.reloads.clone(),
             readiness: surface.readiness.clone(),
             recent: surface.recent.clone(),
+            seen: surface.seen.clone(),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::pipeline;
 use crate::receiver;
 use crate::tls::reload::{Fingerprint, Subject};
+use crate::tls::seen::Seen;
 use crate::tls::server;
 use crate::tls::store::Store;
 use crate::worker::{EndpointPlan, Plan};
@@ -28,6 +29,8 @@ pub(crate) struct Loaded {
     pub(super) sites: Vec<Site>,
     /// What to say once.
     pub(crate) warnings: Vec<Warning>,
+    /// Whom the listeners let in.
+    pub(super) seen: Seen,
 }
 
 /// One listener to be bound.
@@ -59,8 +62,9 @@ impl Loaded {
         let mut warnings = Vec::new();
         let mut sites = Vec::new();
         let mut endpoints = Vec::new();
+        let seen = Seen::default();
         for part in parts(&config, &metrics) {
-            match part.load(&metrics, &mut warnings) {
+            match part.load(&metrics, &seen, &mut warnings) {
                 Ok((site, endpoint)) => {
                     sites.push(site);
                     endpoints.push(endpoint);
@@ -72,7 +76,7 @@ impl Loaded {
             Ok((shared, found)) if problems.is_empty() => {
                 warnings.extend(found.into_iter().map(Warning::Exporter));
                 let plan = Arc::new(Plan { config, shared, endpoints, metrics });
-                return Ok(Self { plan, sites, warnings });
+                return Ok(Self { plan, sites, warnings, seen });
             }
             Ok(_) => {}
             Err(found) => problems.extend(found.into_iter().map(BuildProblem::from)),
@@ -131,6 +135,7 @@ impl Part<'_> {
     fn load(
         self,
         metrics: &Metrics,
+        seen: &Seen,
         warnings: &mut Vec<Warning>,
     ) -> Result<(Site, EndpointPlan), BuildProblem> {
         let mut subject = None;
@@ -156,7 +161,7 @@ impl Part<'_> {
         let endpoint = EndpointPlan {
             receiver_id: self.id.clone(),
             receiver: self.receiver,
-            acceptor: Acceptor::new(watch, limits, metrics.clone()),
+            acceptor: Acceptor::noting(watch, limits, metrics.clone(), seen.clone()),
             settings: Settings {
                 key_path: self.server.key_path.clone(),
                 limits: limits.clone(),

@@ -63,7 +63,7 @@ impl Gateway {
     /// # Errors
     /// Every port that cannot be bound.
     pub(crate) async fn bind(loaded: Loaded, recent: Recent) -> Result<Self, BuildError> {
-        let Loaded { plan, sites, warnings } = loaded;
+        let Loaded { plan, sites, warnings, seen } = loaded;
         warnings.iter().for_each(Warning::log);
         let mut problems = Vec::new();
         let (mut listeners, mut lines, mut subjects) = (Vec::new(), Vec::new(), Vec::new());
@@ -83,7 +83,8 @@ impl Gateway {
             return Err(BuildError(problems));
         }
         let exporters = plan.shared.credentials();
-        let reloader = reload::reloader(subjects, exporters, &plan.config, plan.metrics.clone());
+        let reloader = reload::reloader(subjects, exporters, &plan.config, plan.metrics.clone())
+            .telling_of(seen.clone());
         let readiness = Readiness::starting();
         let surface = Surface {
             metrics: plan.metrics.clone(),
@@ -91,6 +92,7 @@ impl Gateway {
             recent,
             listeners: lines.clone(),
             reloads: reloader.status(),
+            seen,
         };
         let extensions = Extensions::bind(&plan.config, surface).await?;
         Ok(Self { plan, listeners, lines, extensions, readiness, reloader })

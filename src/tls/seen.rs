@@ -5,7 +5,7 @@
 //! Keeps certificates only, which their owners show to everyone.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::identity::Identity;
 use crate::metrics::End;
@@ -25,26 +25,29 @@ pub(crate) struct Client {
     pub(crate) handshakes: u64,
 }
 
-/// Notes a handshake.
-pub(crate) fn record<'a>(identity: &Identity, chain: impl Iterator<Item = &'a [u8]>) {
-    SEEN.with(|seen| seen.record(identity, chain, time::now()));
-}
+/// The memory of one gateway, across its listeners and their reloads; clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen(Arc<Mutex<HashMap<String, Client>>>);
 
-/// Everyone noted, those seen last first.
-pub(crate) fn clients() -> Vec<Client> {
-    SEEN.with(|seen| {
-        let mut clients: Vec<_> = seen.clients.values().cloned().collect();
+impl Seen {
+    /// Notes a handshake.
+    pub(crate) fn record<'a>(&self, identity: &Identity, chain: impl Iterator<Item = &'a [u8]>) {
+        self.record_at(identity, chain, time::now());
+    }
+
+    /// Everyone noted, those seen last first.
+    pub(crate) fn clients(&self) -> Vec<Client> {
+        let mut clients: Vec<_> = self.by_fingerprint().values().cloned().collect();
         clients.sort_by(|a, b| {
             b.last_seen.cmp(&a.last_seen).then_with(|| a.identity.sha256.cmp(&b.identity.sha256))
         });
         clients
-    })
-}
+    }
 
-/// When the certificates of those noted end: the first of them.
-pub(crate) fn ends() -> Vec<End> {
-    SEEN.with(|seen| {
-        let mut clients: Vec<_> = seen.clients.values().map(|client| &client.identity).collect();
+    /// When the certificates of those noted end: the first of them.
+    pub(crate) fn ends(&self) -> Vec<End> {
+        let clients = self.by_fingerprint();
+        let mut clients: Vec<_> = clients.values().map(|client| &client.identity).collect();
         clients.sort_by(|a, b| (a.not_after, &a.sha256).cmp(&(b.not_after, &b.sha256)));
         let end = |identity: &Identity| End {
             role: "client",
@@ -53,42 +56,23 @@ pub(crate) fn ends() -> Vec<End> {
             not_after: time::seconds(identity.not_after),
         };
         clients.into_iter().take(MAX_ENDS).map(end).collect()
-    })
-}
-
-/// Metrics show so many clients.
-const MAX_ENDS: usize = 100;
-
-/// Across listeners and reloads.
-static SEEN: Shared = Shared(Mutex::new(None));
-
-struct Shared(Mutex<Option<Seen>>);
-
-impl Shared {
-    fn with<T>(&self, act: impl FnOnce(&mut Seen) -> T) -> T {
-        let mut seen: MutexGuard<'_, Option<Seen>> =
-            self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        act(seen.get_or_insert_default())
     }
-}
 
-/// By fingerprint.
-#[derive(Debug, Default)]
-struct Seen {
-    clients: HashMap<String, Client>,
-}
+    fn by_fingerprint(&self) -> MutexGuard<'_, HashMap<String, Client>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-impl Seen {
-    fn record<'a>(&mut self, identity: &Identity, chain: impl Iterator<Item = &'a [u8]>, now: i64) {
-        if let Some(client) = self.clients.get_mut(&identity.sha256) {
+    fn record_at<'a>(&self, identity: &Identity, chain: impl Iterator<Item = &'a [u8]>, now: i64) {
+        let mut clients = self.by_fingerprint();
+        if let Some(client) = clients.get_mut(&identity.sha256) {
             client.last_seen = now;
             client.handshakes += 1;
             return;
         }
-        if self.clients.len() >= MAX_CLIENTS {
-            let oldest = self.clients.values().min_by_key(|client| client.last_seen);
+        if clients.len() >= MAX_CLIENTS {
+            let oldest = clients.values().min_by_key(|client| client.last_seen);
             if let Some(oldest) = oldest.map(|client| client.identity.sha256.clone()) {
-                self.clients.remove(&oldest);
+                clients.remove(&oldest);
             }
         }
         let mut chain: Vec<_> = chain.map(<[u8]>::to_vec).collect();
@@ -99,9 +83,12 @@ impl Seen {
             return;
         }
         let client = Client { identity: identity.clone(), chain, last_seen: now, handshakes: 1 };
-        self.clients.insert(identity.sha256.clone(), client);
+        clients.insert(identity.sha256.clone(), client);
     }
 }
+
+/// Metrics show so many clients.
+const MAX_ENDS: usize = 100;
 
 /// With the next bound, at most 16 MiB.
 const MAX_CLIENTS: usize = 1024;
@@ -118,17 +105,17 @@ mod tests {
         let der = pki.client.certificate.der().as_ref().to_vec();
         let identity = inspect::describe(&der).unwrap().identity;
         let named = |sha256: String| Identity { sha256, ..identity.clone() };
-        let mut seen = Seen::default();
+        let seen = Seen::default();
         for index in 0..MAX_CLIENTS + 10 {
-            seen.record(&named(index.to_string()), [&*der].into_iter(), index as i64);
-            seen.record(&named("0".to_owned()), [&*der].into_iter(), index as i64);
+            seen.record_at(&named(index.to_string()), [&*der].into_iter(), index as i64);
+            seen.record_at(&named("0".to_owned()), [&*der].into_iter(), index as i64);
         }
-        assert_eq!(seen.clients.len(), MAX_CLIENTS);
-        assert!(seen.clients.contains_key("0"));
-        assert!(!seen.clients.contains_key("1"));
+        assert_eq!(seen.clients().len(), MAX_CLIENTS);
+        assert!(seen.by_fingerprint().contains_key("0"));
+        assert!(!seen.by_fingerprint().contains_key("1"));
         let long = vec![0; MAX_CHAIN_BYTES];
-        seen.record(&named("long".to_owned()), [&*der, &*long].into_iter(), i64::MAX);
-        assert_eq!(seen.clients["long"].chain, [der]);
-        assert_eq!(seen.clients["long"].handshakes, 1);
+        seen.record_at(&named("long".to_owned()), [&*der, &*long].into_iter(), i64::MAX);
+        let long = seen.clients().into_iter().find(|one| one.identity.sha256 == "long").unwrap();
+        assert_eq!((long.chain, long.handshakes), (vec![der], 1));
     }
 }

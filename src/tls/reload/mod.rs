@@ -25,7 +25,8 @@ use crate::metrics::Metrics;
 use crate::tls::expiry::Alarm;
 use crate::tls::reload::subject::Event;
 use crate::tls::reload::watcher::Watcher;
-use crate::tls::{inspect, seen, time};
+use crate::tls::seen::Seen;
+use crate::tls::{inspect, time};
 
 pub(crate) use files::Fingerprint;
 pub use measured::Measured;
@@ -41,6 +42,7 @@ pub(crate) struct Reloader {
     force: Arc<Notify>,
     alarm: Alarm,
     watch_folders: bool,
+    seen: Seen,
 }
 
 impl Reloader {
@@ -60,7 +62,13 @@ impl Reloader {
             force,
             alarm: Alarm::default(),
             watch_folders: true,
+            seen: Seen::default(),
         }
+    }
+
+    /// The same, telling when the certificates of these clients end.
+    pub(crate) fn telling_of(self, seen: Seen) -> Self {
+        Self { seen, ..self }
     }
 
     /// The same without file events: changes are found by the poll alone.
@@ -137,7 +145,7 @@ impl Reloader {
             }
             self.alarm.judge(subject.key_path(), current.ends(), time::now());
         }
-        self.metrics.ends("clients", &seen::ends());
+        self.metrics.ends("clients", &self.seen.ends());
         let took = began.elapsed();
         debug!(took = ?took, "looked at the certificates");
         took
