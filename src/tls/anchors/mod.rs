@@ -311,7 +311,7 @@ pub(crate) fn unfit(
 const NAMES_SHOWN: usize = 8;
 
 /// Names and keys of all are held in memory and tried by each handshake.
-const MAX_CERTIFICATES: usize = 512;
+const MAX_CERTIFICATES: usize = 1024;
 
 #[cfg(test)]
 mod tests;

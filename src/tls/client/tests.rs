@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
+use crate::tls::server;
 use crate::tls::store::Store;
-use crate::tls::testing::{Leaf, TestPki, client_tls, server_params};
+use crate::tls::testing::{Leaf, TestPki, client_tls, pem_file, server_params, server_tls};
 
 /// A server that counts the bytes that a client sends inside TLS.
 async fn serve(config: Arc<ServerConfig>, stream: DuplexStream) -> usize {
@@ -112,6 +113,37 @@ async fn t36_nothing_is_sent_to_an_upstream_that_cannot_prove_its_name() {
         assert!(text.starts_with("TLS to localhost:4317: the upstream presented CN="), "{text}");
         assert!(text.contains(why) && text.contains(help), "{text}");
     }
+}
+
+/// Scenario: an upstream refuses our certificate after our handshake and closes; we learn of it in the
+/// middle of a write.
+/// Guarantees: its alert, which came before, is the reason that is told.
+#[tokio::test]
+async fn a_refusal_that_breaks_a_write_is_still_heard() {
+    let pki = TestPki::new();
+    let (_store, snapshots) = Store::new(load(&client_tls(&pki), &[b"h2"]).unwrap().snapshot);
+    let connector = Connector::new(snapshots, "localhost".to_owned());
+    let mut tls = server_tls(&pki);
+    tls.client_ca = Some(pem_file("tls.client_ca_file", pki.path("other-ca.crt")));
+    let strict = Arc::clone(&server::load(&tls).unwrap().snapshot.config);
+    let (near, far) = duplex(64 << 10);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let (connected, refused) = tokio::join!(
+        connector.connect(near, "localhost:4317", deadline),
+        TlsAcceptor::from(strict).accept(far)
+    );
+    assert!(refused.is_err());
+    drop(refused);
+    let mut connected = connected.unwrap();
+    let wrote = async {
+        connected.io.write_all(b"telemetry").await?;
+        connected.io.flush().await
+    };
+    let broken = wrote.await.unwrap_err();
+    assert_eq!(broken.kind(), std::io::ErrorKind::BrokenPipe);
+    let told = connected.diagnosis.get().unwrap();
+    assert_eq!(told.reason(), "upstream_rejected_our_certificate");
+    assert!(told.to_string().contains("(alert unknown_ca): it refused our certificate"), "{told}");
 }
 
 #[tokio::test]

@@ -26,6 +26,10 @@ pub(crate) struct CertificateFacts {
     pub(crate) key: KeyFacts,
     /// SHA-256 of the SubjectPublicKeyInfo in lower-case hexadecimal.
     pub(crate) spki_sha256: String,
+    /// subjectKeyIdentifier: what certificates that it signed call its key.
+    pub(crate) key_id: Option<Vec<u8>>,
+    /// authorityKeyIdentifier: what it calls the key that signed it.
+    pub(crate) issuer_key_id: Option<Vec<u8>>,
     /// Such as `ecdsa-with-SHA256`; an object identifier when unknown.
     pub(crate) signature_algorithm: String,
     /// First second of validity, Unix time.
@@ -129,6 +133,8 @@ pub(crate) fn describe(der: &[u8]) -> Option<CertificateFacts> {
         other_names: 0,
         key: key::describe(&tbs.subject_pki),
         spki_sha256: sha256_hex(tbs.subject_pki.raw),
+        key_id: None,
+        issuer_key_id: None,
         signature_algorithm: signature_name(
             &certificate.signature_algorithm.algorithm.to_id_string(),
         ),
@@ -185,6 +191,12 @@ impl CertificateFacts {
                         .flatten()
                         .flatten()
                         .any(|subtree| matches!(subtree.base, GeneralName::URI(_)));
+            }
+            ParsedExtension::SubjectKeyIdentifier(id) if !extension.critical => {
+                self.key_id = Some(id.0.to_vec());
+            }
+            ParsedExtension::AuthorityKeyIdentifier(authority) if !extension.critical => {
+                self.issuer_key_id = authority.key_identifier.as_ref().map(|id| id.0.to_vec());
             }
             ParsedExtension::CertificatePolicies(_) => {}
             ParsedExtension::ParseError { .. } => {

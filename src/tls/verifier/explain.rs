@@ -3,15 +3,15 @@
 use rustls::CertificateError;
 use rustls_pki_types::CertificateDer;
 
-use crate::tls::anchors::Anchors;
-use crate::tls::inspect::{self, CertificateFacts, KeyFacts, named, shown};
+use crate::tls::inspect::{self, CertificateFacts, named, shown};
 use crate::tls::own::V1_MEND;
 use crate::tls::revocation::{Doubt, DoubtKind};
 use crate::tls::time;
+use crate::tls::verifier::forged;
 use crate::tls::verifier::judge::{Fault, Judge, Leniency, Side, alert};
 
 /// Reason, clause, help.
-type Words = (&'static str, String, String);
+pub(super) type Words = (&'static str, String, String);
 
 /// For what is not a certificate at all.
 pub(super) fn unreadable(side: Side, error: &webpki::Error) -> Fault {
@@ -136,7 +136,7 @@ fn words(
             }
         }
         E::UnknownIssuer => unknown_issuer(judge, leaf, chain),
-        E::InvalidSignatureForPublicKey => bad_signature(judge, leaf, chain),
+        E::InvalidSignatureForPublicKey => forged::bad_signature(judge, leaf, chain),
         E::EmptyEkuExtension => usage(side, leaf, chain),
         E::UnsupportedCertVersion if leaf.version < 3 => {
             let (reason, why, help) = leniency(side, Leniency::V1);
@@ -183,11 +183,16 @@ fn rarer(
             ),
             "issue it under a CA whose name constraints allow these names".to_owned(),
         ),
-        E::PathLenConstraintViolated
-        | E::MaximumPathDepthExceeded
-        | E::MaximumSignatureChecksExceeded
-        | E::MaximumPathBuildCallsExceeded
-        | E::EndEntityUsedAsCa => (
+        E::MaximumSignatureChecksExceeded | E::MaximumPathBuildCallsExceeded => (
+            reason("client_cert_chain", "upstream_cert_chain"),
+            format!(
+                "too many issuers would have to be tried: {} has more than 100 CAs of one name, or \
+                 too many intermediates came with it",
+                judge.anchors.place
+            ),
+            "leave those keys of a CA in the bundle that are still in use".to_owned(),
+        ),
+        E::PathLenConstraintViolated | E::MaximumPathDepthExceeded | E::EndEntityUsedAsCa => (
             reason("client_cert_chain", "upstream_cert_chain"),
             format!(
                 "its chain of {} certificates is longer than its CAs allow, or holds an issuer that \
@@ -295,7 +300,10 @@ fn unknown_issuer(judge: &Judge, leaf: &CertificateFacts, chain: &[CertificateFa
 }
 
 /// The issuer that nobody vouches for: the end of the chain as far as it was sent.
-fn last_issuer<'a>(leaf: &'a CertificateFacts, chain: &'a [CertificateFacts]) -> &'a str {
+pub(super) fn last_issuer<'a>(
+    leaf: &'a CertificateFacts,
+    chain: &'a [CertificateFacts],
+) -> &'a str {
     let mut last = leaf;
     for _ in chain {
         match chain.iter().find(|one| one.identity.subject == last.identity.issuer) {
@@ -304,47 +312,6 @@ fn last_issuer<'a>(leaf: &'a CertificateFacts, chain: &'a [CertificateFacts]) ->
         }
     }
     &last.identity.issuer
-}
-
-fn bad_signature(judge: &Judge, leaf: &CertificateFacts, chain: &[CertificateFacts]) -> Words {
-    let weak = std::iter::once(leaf).chain(chain).find(|one| one.key.is_weak_rsa());
-    if let Some(weak) = weak {
-        return weak_key(&weak.key, &weak.summary());
-    }
-    let issuer = last_issuer(leaf, chain);
-    if let Some(known) = same_name(&judge.anchors, issuer) {
-        return (
-            "ca_key_changed",
-            format!(
-                "{} trusts a CA of the name {} but with another key than the one that signed it: \
-                 sha256 {}, in force from {}",
-                judge.anchors.place,
-                named(issuer),
-                known.identity.sha256,
-                inspect::date(known.not_before)
-            ),
-            "the CA was made anew under its old name: put the new one into the bundle beside the \
-             old. If it was not, the certificate was changed after it was signed: re-issue it"
-                .to_owned(),
-        );
-    }
-    (
-        "bad_signature",
-        "its signature is not by its issuer".to_owned(),
-        "it was changed after it was signed: re-issue it".to_owned(),
-    )
-}
-
-fn weak_key(key: &KeyFacts, who: &str) -> Words {
-    (
-        "weak_rsa_key",
-        format!("{who} has an RSA key of {} bits; the least is 2048", key.bits),
-        "make a new key: `openssl ecparam -name prime256v1 -genkey -noout`".to_owned(),
-    )
-}
-
-fn same_name<'a>(anchors: &'a Anchors, subject: &str) -> Option<&'a CertificateFacts> {
-    anchors.members.iter().find(|facts| facts.identity.subject == subject)
 }
 
 fn usage(side: Side, leaf: &CertificateFacts, chain: &[CertificateFacts]) -> Words {

@@ -112,6 +112,8 @@ impl Judge {
                 Some(facts) if facts.key.is_weak_rsa() => {
                     webpki::Error::InvalidSignatureForPublicKey
                 }
+                // Go does not even read it.
+                Some(facts) if facts.negative_serial => webpki::Error::InvalidSerialNumber,
                 Some(_) => return Ok(None),
                 // What our own parser cannot read has no identity to decide by.
                 None => webpki::Error::BadDer,
@@ -204,6 +206,7 @@ impl Judge {
             && facts.permits(&self.side.purpose())
             && facts.unknown_critical.is_empty()
             && facts.damaged_extension.is_none()
+            && !facts.negative_serial
             && facts.key.is_supported();
         if !fine {
             return None;

@@ -12,7 +12,7 @@ use crate::tls::pem;
 use crate::tls::testing::{TestPki, pem_file};
 use crate::tls::verifier::judge::Side;
 
-fn judge(pki: &TestPki, ca: &str, side: Side) -> Judge {
+pub(super) fn judge(pki: &TestPki, ca: &str, side: Side) -> Judge {
     let ca = pem_file("tls.ca_file", pki.path(ca));
     let purpose = if side == Side::Sender { Purpose::ClientAuth } else { Purpose::ServerAuth };
     let anchors = anchors::load(&ca, false, &purpose, &mut Vec::new()).unwrap();
@@ -29,7 +29,7 @@ fn judge(pki: &TestPki, ca: &str, side: Side) -> Judge {
 }
 
 /// The certificates of several files, in their order.
-fn chain(pki: &TestPki, files: &[&str]) -> Vec<CertificateDer<'static>> {
+pub(super) fn chain(pki: &TestPki, files: &[&str]) -> Vec<CertificateDer<'static>> {
     let mut chain = Vec::new();
     for file in files {
         #[expect(clippy::disallowed_methods, reason = "a file of this test")]
@@ -40,17 +40,17 @@ fn chain(pki: &TestPki, files: &[&str]) -> Vec<CertificateDer<'static>> {
     chain
 }
 
-fn reason(judge: &Judge, pki: &TestPki, files: &[&str]) -> Result<(), &'static str> {
+pub(super) fn reason(judge: &Judge, pki: &TestPki, files: &[&str]) -> Result<(), &'static str> {
     fault(judge, pki, files).map_or_else(|fault| Err(fault.reason), |()| Ok(()))
 }
 
-fn fault(judge: &Judge, pki: &TestPki, files: &[&str]) -> Result<(), Fault> {
+pub(super) fn fault(judge: &Judge, pki: &TestPki, files: &[&str]) -> Result<(), Fault> {
     let chain = chain(pki, files);
     judge.judge(&chain[0], &chain[1..], UnixTime::now()).map(|_leniency| ())
 }
 
 /// A root with extensions that `openssl req` adds.
-fn root(pki: &TestPki, name: &str, more: &str) {
+pub(super) fn root(pki: &TestPki, name: &str, more: &str) {
     pki.openssl(&format!(
         "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {name}.key -out \
          {name}.crt -subj /CN={name} -days 30 {more}"
@@ -58,13 +58,13 @@ fn root(pki: &TestPki, name: &str, more: &str) {
 }
 
 /// `NAME.crt`, signed by `CA`, with extensions.
-fn issued(pki: &TestPki, name: &str, ca: &str, extensions: &str) {
+pub(super) fn issued(pki: &TestPki, name: &str, ca: &str, extensions: &str) {
     pki.openssl_request(name);
     pki.openssl_sign(name, ca, extensions, "");
 }
 
-const CLIENT: &str = "extendedKeyUsage=clientAuth";
-const SUB_CA: &str = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign";
+pub(super) const CLIENT: &str = "extendedKeyUsage=clientAuth";
+pub(super) const SUB_CA: &str = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign";
 
 #[test]
 fn keys_of_every_kind_that_can_be_verified_are_accepted_and_short_ones_are_not() {

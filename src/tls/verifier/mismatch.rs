@@ -30,6 +30,9 @@ pub(super) fn name_mismatch(
             if matches!(wanted, ServerName::IpAddress(_)) && facts.identity.ips.is_empty() {
                 has.push_str("; it has no IP address (DNS:1.2.3.4 does not count as one)");
             }
+            if facts.identity.dns.iter().any(|name| is_too_wide(name)) {
+                has.push_str("; a wildcard counts only before a name of two parts or more");
+            }
             let help = match facts.identity.dns.iter().find(|name| !name.contains('*')) {
                 Some(name) => format!(
                     "set `tls.server_name_override: {}` if that is the upstream you mean, or \
@@ -49,6 +52,11 @@ pub(super) fn name_mismatch(
         leaf: leaf.map(Box::new),
         alert: alert(error),
     }
+}
+
+/// `*.local` and `*`, which Go would match.
+fn is_too_wide(name: &str) -> bool {
+    name == "*" || name.strip_prefix("*.").is_some_and(|rest| !rest.contains('.'))
 }
 
 fn has_names(facts: &CertificateFacts) -> bool {

@@ -10,6 +10,7 @@ mod client;
 mod direct;
 mod domains;
 mod explain;
+mod forged;
 mod judge;
 mod mismatch;
 mod note;
@@ -26,5 +27,7 @@ pub(super) use note::note_asked;
 
 #[cfg(test)]
 mod matrix;
+#[cfg(test)]
+mod table;
 #[cfg(test)]
 mod tests;

@@ -27,6 +27,7 @@ def make(folder, portcullis):
     _run(portcullis, "certs", "client", "--dir", pki.back, "--name", "gateway")
     _run(portcullis, "certs", "client", "--dir", pki.other, "--name", "stranger")
     _by_openssl(pki.front)
+    _bad_servers(pki.back)
     return pki
 
 
@@ -35,9 +36,28 @@ def _by_openssl(ca):
     _leaf(ca, "v1", [])
     _leaf(ca, "server-only", ["basicConstraints=CA:FALSE", "extendedKeyUsage=serverAuth"])
     # A sound server with a name that nobody asks for.
-    _leaf(ca, "elsewhere", ["basicConstraints=CA:FALSE", "extendedKeyUsage=serverAuth",
-                            "subjectAltName=DNS:otel.elsewhere.example"])
-    _by_openssl_ca(ca)
+    _leaf(ca, "elsewhere", ELSEWHERE)
+    _openssl_ca(ca)
+    _dated(ca, "expired", EXPIRED)
+    _revoked(ca, "revoked")
+
+
+def _bad_servers(ca):
+    """Servers that the gateway must not send to."""
+    _leaf(ca, "elsewhere", ELSEWHERE)
+    _leaf(ca, "server-client", ["basicConstraints=CA:FALSE", "extendedKeyUsage=clientAuth", LOCAL])
+    _openssl_ca(ca)
+    server = ["basicConstraints=CA:FALSE", "extendedKeyUsage=serverAuth", LOCAL]
+    _dated(ca, "server-expired", EXPIRED, server)
+    _dated(ca, "server-future", ("20440101000000Z", "20450101000000Z"), server)
+    _revoked(ca, "server-revoked", server)
+    _run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-subj", "/CN=server-self", "-addext", LOCAL, "-keyout", ca / "server-self.key", "-out", ca / "server-self.crt")
+
+
+LOCAL = "subjectAltName=DNS:localhost"
+ELSEWHERE = ["basicConstraints=CA:FALSE", "extendedKeyUsage=serverAuth", "subjectAltName=DNS:otel.elsewhere.example"]
+EXPIRED = ("20240101000000Z", "20240201000000Z")
 
 
 def _leaf(ca, name, extensions):
@@ -50,23 +70,34 @@ def _leaf(ca, name, extensions):
     _run(*sign)
 
 
-def _by_openssl_ca(ca):
+def _openssl_ca(ca):
     """`openssl x509` of OpenSSL 3.0 can neither set dates nor revoke, `openssl ca` can."""
     (ca / "index.txt").write_text("")
     (ca / "crlnumber").write_text("01\n")
     (ca / "ca.conf").write_text(
         "[ca]\ndefault_ca = it\n[it]\n"
         f"database = {ca}/index.txt\nnew_certs_dir = {ca}\ndefault_md = sha256\npolicy = any\n"
-        f"rand_serial = yes\nx509_extensions = leaf\ncrlnumber = {ca}/crlnumber\ndefault_crl_days = 30\n"
-        "[any]\ncommonName = supplied\n[leaf]\nbasicConstraints = CA:FALSE\nextendedKeyUsage = clientAuth\n")
-    command = ["openssl", "ca", "-batch", "-notext", "-config", ca / "ca.conf", "-cert", ca / "ca.crt",
-               "-keyfile", ca / "ca.key"]
-    for name, start, end in (("expired", "20240101000000Z", "20240201000000Z"),
-                             ("revoked", "20240101000000Z", "20440101000000Z")):
-        _key_and_request(ca, name)
-        _run(*command, "-startdate", start, "-enddate", end, "-in", ca / f"{name}.csr", "-out", ca / f"{name}.crt")
-    _run(*command, "-revoke", ca / "revoked.crt", "-crl_reason", "keyCompromise")
-    _run(*command, "-gencrl", "-out", ca / "clients.crl")
+        f"rand_serial = yes\ncrlnumber = {ca}/crlnumber\ndefault_crl_days = 30\n"
+        "[any]\ncommonName = supplied\n")
+
+
+def _ca(ca, *words):
+    _run("openssl", "ca", "-batch", "-notext", "-config", ca / "ca.conf", "-cert", ca / "ca.crt",
+         "-keyfile", ca / "ca.key", *words)
+
+
+def _dated(ca, name, dates, extensions=("basicConstraints=CA:FALSE", "extendedKeyUsage=clientAuth")):
+    _key_and_request(ca, name)
+    (ca / f"{name}.ext").write_text("\n".join(extensions) + "\n")
+    _ca(ca, "-startdate", dates[0], "-enddate", dates[1], "-extfile", ca / f"{name}.ext",
+        "-in", ca / f"{name}.csr", "-out", ca / f"{name}.crt")
+
+
+def _revoked(ca, name, *extensions):
+    """A good certificate that the CA took back, and the list that says so."""
+    _dated(ca, name, ("20240101000000Z", "20440101000000Z"), *extensions)
+    _ca(ca, "-revoke", ca / f"{name}.crt", "-crl_reason", "keyCompromise")
+    _ca(ca, "-gencrl", "-out", ca / "revoked.crl")
 
 
 def _key_and_request(ca, name):

@@ -161,7 +161,7 @@ fn pairs() -> Vec<Row> {
             [
                 "own_cert_expired",
                 "expired on 2021-01-01 00:00:00 UTC (",
-                "renew it; the clock here",
+                "mend the clock, which says",
             ],
             |scene, path| {
                 reissue(scene, path, |params| {
@@ -318,7 +318,7 @@ fn upstream() -> Vec<Row> {
             [
                 "own_cert_expired",
                 "expired on 2021-01-01 00:00:00 UTC (",
-                "renew it; the clock here",
+                "mend the clock, which says",
             ],
             |scene, path| {
                 let key = KeyPair::from_pem(&scene.pki.client.key_pem()).unwrap();

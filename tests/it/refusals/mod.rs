@@ -2,7 +2,9 @@
 //! have them, with certificates made by `openssl` as people make them.
 
 mod files;
+mod odd;
 mod program;
+mod table;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -68,7 +68,7 @@ def _gateway(stage, client):
     for listener, cert in (("front", "server"), ("elsewhere", "elsewhere")):
         ports[listener] = stage.port(), stage.port()
         tls = (f"{{cert_file: {front}/{cert}.crt, key_file: {front}/{cert}.key, client_ca_file: {front}/ca.crt, "
-               f"client_crl_file: {front}/clients.crl}}")
+               f"client_crl_file: {front}/revoked.crl}}")
         grpc, http = ports[listener]
         receivers += (f"  otlp/{listener}: {{protocols: {{grpc: {{endpoint: 'localhost:{grpc}', tls: {tls}}}, "
                       f"http: {{endpoint: 'localhost:{http}', tls: {tls}}}}}}}\n")

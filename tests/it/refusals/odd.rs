@@ -1,0 +1,154 @@
+//! Rarer refusals: chains with a piece missing or changed, hellos of another age, and those who are
+//! no clients at all.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+
+use serde_json::Value;
+
+use super::program::{self, Program, openssl, s_client};
+use super::{P256, assert_says, certificates, request, sign};
+use crate::support::pki::TestPki;
+
+/// Changes one bit of the signature.
+fn tamper(pki: &TestPki, name: &str) {
+    openssl(pki.dir(), &format!("x509 -in {name}.crt -outform DER -out {name}.der"));
+    let mut der = std::fs::read(pki.path(&format!("{name}.der"))).unwrap();
+    *der.last_mut().unwrap() ^= 1;
+    pki.write(&format!("{name}.der"), der);
+    openssl(pki.dir(), &format!("x509 -inform DER -in {name}.der -out {name}.crt"));
+}
+
+/// Scenario: `openssl s_client` shows a leaf without its intermediate, then with it; a leaf that was
+/// changed; one that its CA signed with SHA-1.
+/// Guarantees: each is told from the other, and who sends the whole chain is let in.
+#[test]
+fn incomplete_changed_and_badly_signed_chains_are_told_apart() {
+    let pki = certificates();
+    let client = "extendedKeyUsage=clientAuth\nauthorityKeyIdentifier=keyid";
+    request(&pki, "mid", P256);
+    sign(&pki, "mid", "my-ca", "basicConstraints=critical,CA:TRUE\nsubjectKeyIdentifier=hash", "");
+    for (name, ca, more) in
+        [("below", "mid", ""), ("changed", "my-ca", ""), ("sha1", "my-ca", "-sha1")]
+    {
+        request(&pki, name, P256);
+        sign(&pki, name, ca, client, more);
+    }
+    tamper(&pki, "changed");
+    let program = Program::start(&pki, "client_ca_file: trusted.crt");
+    for (name, reason, why, help) in [
+        (
+            "below",
+            "client_cert_unknown_issuer",
+            "presented CN=below (issuer CN=mid, serial ",
+            "if it is an intermediate under one of these CAs, the client must send leaf and \
+             intermediate",
+        ),
+        (
+            "changed",
+            "bad_signature",
+            "its signature is not the one that CN=my-ca made",
+            "it was changed after it was signed: copy it again, or re-issue it",
+        ),
+        (
+            "sha1",
+            "cert_signature_algorithm",
+            "is signed with an algorithm that is not accepted (ecdsa-with-SHA1, by CN=my-ca)",
+            "re-issue it with SHA-256",
+        ),
+    ] {
+        let said = s_client(&pki, program.port, &format!("-cert {name}.crt -key {name}.key"));
+        assert!(said.contains("alert number"), "{name}: {said}");
+        assert_says(&program.refusal(name), name, reason, why, help);
+    }
+    let url = format!("https://localhost:{}/v1/traces", program.port);
+    let both = [pki.path("below.crt"), pki.path("mid.crt")];
+    let both = both.map(|path| std::fs::read_to_string(path).unwrap()).concat();
+    pki.write("both.crt", both);
+    let words = "--cacert ca.crt --cert both.crt --key below.key -H content-type:application/json";
+    let said = program::curl(&pki, &format!("{words} --data {{}} {url}"));
+    assert!(said.contains(" 200"), "{said}");
+}
+
+/// Records and messages by hand: no client of today sends them.
+const SSL3_HELLO: [u8; 52] = {
+    let mut bytes = [7; 52];
+    // A record of 47 bytes with a ClientHello of 43: version 3.0, 32 random bytes, no session, two
+    // suites, no compression.
+    let head = [0x16, 3, 0, 0, 47, 1, 0, 0, 43, 3, 0];
+    let mut index = 0;
+    while index < head.len() {
+        bytes[index] = head[index];
+        index += 1;
+    }
+    let tail = [0, 0, 4, 0, 0x2f, 0, 0x35, 1, 0];
+    index = 0;
+    while index < tail.len() {
+        bytes[43 + index] = tail[index];
+        index += 1;
+    }
+    bytes
+};
+
+/// What is sent before the sender stops speaking, and what is said of it at level `debug`.
+const PROBES: [(&str, &[u8], &str, &str); 4] = [
+    ("a port probe", b"", "probe", "connected and closed without a word"),
+    (
+        "SSL 2.0",
+        b"\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10",
+        "not_tls",
+        "sent something that is not TLS",
+    ),
+    ("SSH", b"SSH-2.0-scanner\r\n", "not_tls", "sent something that is not TLS"),
+    (
+        "half a hello",
+        b"\x16\x03\x01\x00\x05\x01",
+        "closed_during_handshake",
+        "closed the connection inside its first message",
+    ),
+];
+
+fn send(port: u16, bytes: &[u8]) -> TcpStream {
+    let mut peer = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    peer.write_all(bytes).unwrap();
+    peer
+}
+
+/// Scenario: a port probe, a scanner, peers of another age, and one that says nothing.
+/// Guarantees: at level `debug` each is named; a hello of SSL 3.0 is a client and told at level `warn`.
+#[test]
+fn those_who_are_no_clients_are_named_for_whoever_looks() {
+    let pki = certificates();
+    let tls = "client_ca_file: trusted.crt";
+    let yaml = program::config(tls)
+        .replace(
+            "endpoint: '127.0.0.1:0'",
+            "endpoint: '127.0.0.1:0'\n        handshake_timeout: 1s",
+        )
+        .replace("encoding: json", "encoding: json, level: debug");
+    let program = Program::with_config(&pki, &yaml);
+    let told = |line: &Value, name: &str, reason: &str, why: &str, level: &str| {
+        assert_eq!(line["reason"], reason, "{name}: {line}");
+        assert_eq!(line["level"], level, "{name}: {line}");
+        let detail = line["detail"].as_str().unwrap();
+        assert!(detail.starts_with("127.0.0.1:") && detail.contains(why), "{name}: {line}");
+    };
+    for (name, bytes, reason, why) in PROBES {
+        let mut peer = send(program.port, bytes);
+        peer.shutdown(Shutdown::Write).unwrap();
+        let _until_closed = peer.read_to_end(&mut Vec::new());
+        told(&program.refusal(name), name, reason, why, "debug");
+    }
+    let mut silent = send(program.port, b"");
+    let why = "did not finish the handshake within 1 s";
+    told(&program.refusal("silence"), "silence", "handshake_timeout", why, "debug");
+    assert_eq!(silent.read(&mut [0]).unwrap_or(0), 0, "and it is closed");
+    let mut old = send(program.port, &SSL3_HELLO);
+    let mut answer = Vec::new();
+    let _until_closed = old.read_to_end(&mut answer);
+    assert_eq!(answer.first(), Some(&0x15), "an alert");
+    let line = program.refusal("SSL 3.0");
+    let why = "speaks SSL 3.0 at most; this listener speaks TLS 1.2 and 1.3";
+    told(&line, "SSL 3.0", "tls_version_too_old", why, "warn");
+    assert_eq!(line["help"], "update the client or its TLS library");
+}

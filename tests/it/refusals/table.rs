@@ -1,0 +1,53 @@
+//! `docs/refusals.md`: every message has a reason code that the code gives and a test that asserts its
+//! text.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources(folder: PathBuf, text: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(path, text);
+        } else if path.extension().is_some_and(|kind| kind == "rs") {
+            text.push_str(&fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_message_of_the_table_has_its_reason_and_its_test() {
+    let page = fs::read_to_string(root().join("docs/refusals.md")).unwrap();
+    let mut source = String::new();
+    sources(root().join("src"), &mut source);
+    let mut rows = 0;
+    for line in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = line.split(" | ").collect();
+        assert_eq!(cells.len(), 4, "{line}");
+        let quoted = |cell: &str| -> Vec<String> {
+            cell.split('`').skip(1).step_by(2).map(ToOwned::to_owned).collect()
+        };
+        for reason in quoted(cells[0]) {
+            assert!(source.contains(&format!("\"{reason}\"")), "no {reason} in the code");
+        }
+        let places = quoted(cells[3]);
+        assert!(!places.is_empty(), "no test: {line}");
+        let mut file = String::new();
+        let mut names = 0;
+        for place in &places {
+            if place.contains('/') {
+                file = fs::read_to_string(root().join(place)).unwrap_or_else(|_| panic!("{place}"));
+            } else {
+                assert!(file.contains(place.as_str()), "no {place}: {line}");
+                names += 1;
+            }
+        }
+        assert!(names > 0, "no test is named: {line}");
+        rows += 1;
+    }
+    assert!(rows > 40, "{rows} rows");
+}
