@@ -46,7 +46,8 @@ impl GrpcClient {
         template: Template,
         snapshots: Option<Watch<ClientSnapshot>>,
     ) -> Self {
-        let dialer = Dialer::new(config.upstream.clone(), snapshots, config.connect_timeout);
+        let dialer = Dialer::new(config.upstream.clone(), snapshots, config.connect_timeout)
+            .through(template.proxy.clone());
         let settings = PoolSettings {
             exporter: exporter.clone(),
             endpoint: config.endpoint.clone(),

@@ -14,6 +14,7 @@ use crate::batch::{Batch, Rope};
 use crate::coding::{self, Coding};
 use crate::config::sections::GrpcExporter;
 use crate::config::types::{Compression, Upstream};
+use crate::exporter::upstream::Proxy;
 use crate::exporter::{LoadError, margin, user_agent};
 use crate::signal::Signal;
 
@@ -25,13 +26,16 @@ pub(crate) struct Template {
     headers: HeaderMap,
     coding: Option<Coding>,
     timeout: Option<Duration>,
+    /// As in Go, the environment may name one for TLS.
+    pub(super) proxy: Option<Proxy>,
 }
 
 impl Template {
     /// Warnings are about headers that have no effect.
     ///
     /// # Errors
-    /// A header, the user agent or the authority cannot be sent.
+    /// A header, the user agent or the authority cannot be sent, or the proxy that the environment
+    /// names cannot be used.
     pub(crate) fn new(
         config: &GrpcExporter,
         warnings: &mut Vec<String>,
@@ -66,7 +70,8 @@ impl Template {
             Uri::from_parts(parts).unwrap_or_default()
         };
         let timeout = (!config.timeout.is_zero()).then_some(config.timeout);
-        Ok(Self { uris: Signal::ALL.map(uri), headers, coding, timeout })
+        let proxy = proxy(config)?;
+        Ok(Self { uris: Signal::ALL.map(uri), headers, coding, timeout, proxy })
     }
 
     /// When the answer must be there.
@@ -163,6 +168,18 @@ fn add_header(
     value.set_sensitive(true);
     headers.append(parsed, value);
     Ok(())
+}
+
+fn proxy(config: &GrpcExporter) -> Result<Option<Proxy>, LoadError> {
+    let Upstream::Tcp { host, port } = &config.upstream else { return Ok(None) };
+    let place =
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let wrong = |why: String| {
+        LoadError::setting(&config.key_path, "endpoint", format!("the environment {why}"))
+    };
+    let target =
+        Uri::try_from(format!("https://{place}")).map_err(|error| wrong(error.to_string()))?;
+    Proxy::from_environment(&target, true).map_err(wrong)
 }
 
 /// `authority`, else `server_name_override`, else the endpoint's host and port.

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,7 +10,8 @@ use std::time::Duration;
 use http::Uri;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tonic::codegen::Service;
 
 use crate::exporter::upstream::{ConnectError, Dialed, Dialer, Heard, Io, Lifetime};
@@ -34,6 +35,9 @@ struct Shared {
     latest: Mutex<(Diagnosis, Heard)>,
     /// How many connections are open.
     open: Arc<AtomicUsize>,
+    /// `max_conns_per_host`, where it is limited: a connection holds one for its life.
+    slots: Option<Arc<Semaphore>>,
+    h2: AtomicBool,
 }
 
 /// The last attempts failed.
@@ -49,16 +53,23 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 impl OriginConnector {
-    pub(super) fn new(dialer: Dialer, to_proxy: bool) -> Self {
+    /// Opens at most `max` connections at a time; 0 is unlimited.
+    pub(super) fn new(dialer: Dialer, to_proxy: bool, max: usize) -> Self {
         let turn = AtomicUsize::new(0);
         let (trouble, rest, latest) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let open = Arc::default();
-        Self(Arc::new(Shared { dialer, to_proxy, turn, trouble, rest, latest, open }))
+        let (open, h2) = (Arc::default(), AtomicBool::new(false));
+        let slots = (max > 0).then(|| Arc::new(Semaphore::new(max)));
+        Self(Arc::new(Shared { dialer, to_proxy, turn, trouble, rest, latest, open, slots, h2 }))
     }
 
     /// The number of its credentials.
     pub(super) fn generation(&self) -> u64 {
         self.0.dialer.generation()
+    }
+
+    /// Whether the upstream has agreed on HTTP/2.
+    pub(super) fn speaks_h2(&self) -> bool {
+        self.0.h2.load(Ordering::Relaxed)
     }
 
     /// How many of its connections are open.
@@ -88,7 +99,10 @@ impl OriginConnector {
 
     async fn connect(self) -> Result<TokioIo<HttpIo>, ConnectError> {
         let shared = &self.0;
-        let result = shared.open().await;
+        let deadline = shared.dialer.deadline();
+        // Not a fault of the upstream's: nothing to be noted.
+        let slot = shared.slot(deadline).await?;
+        let result = shared.open(deadline, slot).await;
         match &result {
             Ok(_) => *shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None,
             Err(error) => self.note(error),
@@ -110,8 +124,11 @@ impl OriginConnector {
 }
 
 impl Shared {
-    async fn open(&self) -> Result<TokioIo<HttpIo>, ConnectError> {
-        let deadline = self.dialer.deadline();
+    async fn open(
+        &self,
+        deadline: Instant,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Result<TokioIo<HttpIo>, ConnectError> {
         let mut addresses = self.dialer.resolve(deadline).await?;
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % addresses.len().max(1);
         addresses.rotate_left(turn);
@@ -123,8 +140,22 @@ impl Shared {
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = known;
         let to_proxy = self.to_proxy;
         let end = lifetime.map(|lifetime| Box::pin(sleep_until(lifetime.end)));
-        let open = Open::new(&self.open);
+        self.h2.store(alpn == Alpn::H2, Ordering::Relaxed);
+        let open = Open::new(&self.open, slot);
         Ok(TokioIo::new(HttpIo { io, alpn, diagnosis, to_proxy, end, _open: open }))
+    }
+
+    /// Waits until another connection may be opened. A request that waits takes a connection of the
+    /// pool meanwhile, when one is free.
+    async fn slot(&self, deadline: Instant) -> Result<Option<OwnedSemaphorePermit>, ConnectError> {
+        let Some(slots) = &self.slots else { return Ok(None) };
+        match timeout_at(deadline, Arc::clone(slots).acquire_owned()).await {
+            Ok(permit) => Ok(permit.ok()),
+            Err(_late) => Err(ConnectError::new(
+                "upstream_connections_exhausted",
+                "all connections that max_conns_per_host allows are in use: raise it, or look why the upstream is slow",
+            )),
+        }
     }
 
     fn note_age(&self, lifetime: Option<Lifetime>) {
@@ -162,18 +193,21 @@ pub(super) struct HttpIo {
 
 /// Counts a connection as open for as long as it lives.
 #[derive(Debug)]
-struct Open(Arc<AtomicUsize>);
+struct Open {
+    count: Arc<AtomicUsize>,
+    _slot: Option<OwnedSemaphorePermit>,
+}
 
 impl Open {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
+    fn new(count: &Arc<AtomicUsize>, slot: Option<OwnedSemaphorePermit>) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(count))
+        Self { count: Arc::clone(count), _slot: slot }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

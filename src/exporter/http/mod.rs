@@ -75,8 +75,10 @@ impl HttpClient {
             let body = Body::new(body.clone(), Arc::clone(&begun));
             let request = self.template.request(target, body);
             let exchange = async {
-                let response = origin.send(request).await?;
-                Ok(answer::read(response).await?)
+                let (response, permit) = origin.send(request).await?;
+                let answer = answer::read(response).await?;
+                drop(permit);
+                Ok(answer)
             };
             return match timeout_at(deadline, exchange).await {
                 Err(_) if begun.load(Ordering::Relaxed) => Err(self.late(target)),

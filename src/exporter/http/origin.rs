@@ -14,7 +14,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -39,8 +39,8 @@ pub(super) struct Origin {
     to_proxy: bool,
     pooling: Pooling,
     pool: Mutex<Pool>,
-    /// `max_conns_per_host`, where it is limited. A request holds one on HTTP/1.1; as in the
-    /// Collector the limit means little on HTTP/2.
+    /// `max_conns_per_host`, where it is limited. A request holds one until its answer is read; on
+    /// HTTP/2, where all share a connection, nobody needs one, as in the Collector.
     permits: Option<Arc<Semaphore>>,
     following: AtomicBool,
     /// Dropping them ends them.
@@ -124,21 +124,25 @@ impl Origin {
         *self.pool.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 
-    /// Sends a request and reads the head of the answer. Cancel-safe: dropping gives it up.
+    /// Sends a request and reads the head of the answer; the permit is to be kept until the body is
+    /// read. Cancel-safe: dropping gives it up.
     pub(super) async fn send(
         self: &Arc<Self>,
         request: Request<Body>,
-    ) -> Result<Response<Incoming>, RequestError> {
+    ) -> Result<(Response<Incoming>, Option<OwnedSemaphorePermit>), RequestError> {
         self.follow();
         let Pool { connector, client } = self.pool();
         if let Some((error, delay)) = connector.trouble() {
             return Err(RequestError::Connect(error, delay));
         }
-        let _permit = match &self.permits {
-            Some(permits) => permits.acquire().await.ok(),
-            None => None,
+        let permit = match &self.permits {
+            Some(permits) if !connector.speaks_h2() => {
+                Arc::clone(permits).acquire_owned().await.ok()
+            }
+            Some(_) | None => None,
         };
-        client.request(request).await.map_err(|error| explain(&error, &connector))
+        let response = client.request(request).await;
+        Ok((response.map_err(|error| explain(&error, &connector))?, permit))
     }
 
     fn pool(&self) -> Pool {
@@ -226,7 +230,7 @@ fn causes<'a>(error: &'a dyn Error) -> impl Iterator<Item = &'a (dyn Error + 'st
 impl Pool {
     /// `dialer` is pinned to one generation.
     fn new(dialer: Dialer, to_proxy: bool, pooling: &Pooling) -> Self {
-        let connector = OriginConnector::new(dialer, to_proxy);
+        let connector = OriginConnector::new(dialer, to_proxy, pooling.max_conns_per_host);
         let mut builder = Client::builder(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())

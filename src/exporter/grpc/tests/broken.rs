@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::Reason;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tonic::Code;
 
+use crate::config::sections::{ClientKeepalive, GrpcExporter};
 use crate::exporter::testing::{Backend, Reply, batch, grpc, grpc_config};
 use crate::outcome::{Accepted, Failure};
 use crate::signal::Signal;
@@ -108,4 +110,62 @@ async fn an_answer_that_never_comes_is_given_up_before_the_sender_gives_up() {
     let outcome = exporter.export(&batch(Signal::Traces, b"x")).await;
     assert_eq!(outcome, Ok(Accepted::default()));
     assert_eq!(backend.connections(), 1);
+}
+
+/// Scenario: an upstream takes a request and freezes, with the connection open; another one is only
+/// slow.
+/// Guarantees: with `keepalive` the frozen one is found out long before the timeout; the slow one
+/// answers pings and is waited for.
+#[tokio::test]
+async fn keepalive_finds_a_dead_upstream_and_spares_a_slow_one() {
+    let with_pings = |address| {
+        let keepalive = ClientKeepalive {
+            time: Duration::from_millis(100),
+            timeout: Duration::from_millis(300),
+            permit_without_stream: false,
+        };
+        let config = grpc_config(address, None);
+        grpc(GrpcExporter { keepalive: Some(keepalive), ..config })
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let exporter = with_pings(listener.local_addr().unwrap());
+    let freezing = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut connection = h2::server::handshake::<TcpStream>(stream).await.unwrap();
+        let request = connection.accept().await;
+        std::future::pending::<()>().await;
+        drop(request);
+    };
+    let x = batch(Signal::Traces, b"x");
+    let began = Instant::now();
+    let failure = tokio::select! {
+        outcome = exporter.export(&x) => outcome.unwrap_err(),
+        () = freezing => unreachable!("it is frozen"),
+    };
+    // The exporter's timeout is 5 s.
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert_eq!((failure.code, failure.reason), (Code::Unavailable, "upstream_disconnected"));
+    assert!(failure.message.contains("did not answer a ping"), "{}", failure.message);
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let exporter = with_pings(listener.local_addr().unwrap());
+    let slow = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut connection = h2::server::handshake::<TcpStream>(stream).await.unwrap();
+        let (_, mut respond) = connection.accept().await.unwrap().unwrap();
+        let until = Instant::now() + Duration::from_millis(1000);
+        let polled = std::future::poll_fn(|context| connection.poll_closed(context));
+        assert!(timeout_at(until, polled).await.is_err(), "it is still wanted");
+        let mut response = Reply::head();
+        response.headers_mut().insert("grpc-status", "0".parse().unwrap());
+        respond.send_response(response, true).unwrap();
+        let _ended = std::future::poll_fn(|context| connection.poll_closed(context)).await;
+    };
+    let sending = async {
+        let outcome = exporter.export(&batch(Signal::Traces, b"x")).await;
+        drop(exporter);
+        outcome
+    };
+    let (outcome, ()) = tokio::join!(sending, slow);
+    assert_eq!(outcome, Ok(Accepted::default()));
 }
