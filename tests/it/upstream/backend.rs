@@ -1,13 +1,11 @@
 //! Upstreams that behave as a test wants, down to single bytes.
 
-#![allow(dead_code, reason = "each test uses its own part")]
-
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, Uri};
@@ -15,10 +13,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::support::pki::{Ca, Leaf};
@@ -36,7 +33,6 @@ type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct Backend {
     pub address: SocketAddr,
     pub seen: Arc<Seen>,
-    tls: Arc<Mutex<Option<Arc<ServerConfig>>>>,
     accepting: JoinHandle<()>,
 }
 
@@ -108,14 +104,13 @@ impl Backend {
     ) -> Self {
         let address = listener.local_addr().unwrap();
         let seen = Arc::<Seen>::default();
-        let tls = Arc::new(Mutex::new(tls));
-        let (current, watched) = (Arc::clone(&tls), Arc::clone(&seen));
+        let watched = Arc::clone(&seen);
         let serve = Arc::new(serve);
         let accepting = tokio::spawn(async move {
             let mut serving = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
                 let seen = Arc::clone(&watched);
-                let tls = current.lock().unwrap().clone();
+                let tls = tls.clone();
                 let serve = Arc::clone(&serve);
                 seen.connections.fetch_add(1, Ordering::SeqCst);
                 let open = seen.open.fetch_add(1, Ordering::SeqCst) + 1;
@@ -128,12 +123,7 @@ impl Backend {
                 });
             }
         });
-        Self { address, seen, tls, accepting }
-    }
-
-    /// From now on new connections are met with this.
-    pub fn rekey(&self, tls: Arc<ServerConfig>) {
-        *self.tls.lock().unwrap() = Some(tls);
+        Self { address, seen, accepting }
     }
 
     /// `localhost` and the port, for which the certificates are.
@@ -148,7 +138,33 @@ impl Drop for Backend {
     }
 }
 
-async fn shake(socket: TcpStream, tls: Option<Arc<ServerConfig>>, seen: &Seen) -> Option<Peer> {
+/// The same at a path.
+pub fn unix(
+    path: &Path,
+    tls: Option<Arc<ServerConfig>>,
+    serve: impl Fn(Peer, Arc<Seen>) -> Serving + Send + Sync + 'static,
+) -> (Arc<Seen>, JoinSet<()>) {
+    let listener = UnixListener::bind(path).unwrap();
+    let seen = Arc::<Seen>::default();
+    let watched = Arc::clone(&seen);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut serving = JoinSet::new();
+        while let Ok((socket, _)) = listener.accept().await {
+            let seen = Arc::clone(&watched);
+            if let Some(peer) = shake(socket, tls.clone(), &seen).await {
+                serving.spawn(serve(peer, seen));
+            }
+        }
+    });
+    (seen, tasks)
+}
+
+async fn shake(
+    socket: impl Stream + 'static,
+    tls: Option<Arc<ServerConfig>>,
+    seen: &Seen,
+) -> Option<Peer> {
     let Some(tls) = tls else { return Some(Box::new(socket)) };
     let stream = TlsAcceptor::from(tls).accept(socket).await.ok()?;
     let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
@@ -191,27 +207,6 @@ pub fn tls(leaf: &Leaf, terms: &Terms<'_>) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-/// An address where nothing listens and nobody else can: the socket holds the port.
-pub fn closed() -> (SocketAddr, TcpSocket) {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    (socket.local_addr().unwrap(), socket)
-}
-
-/// A listener that accepts nothing and whose queue is full: packets to it vanish.
-pub async fn full() -> (SocketAddr, impl Sized) {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let listener = socket.listen(1).unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut queued = Vec::new();
-    while let Ok(stream) = timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
-        queued.push(stream.unwrap());
-        assert!(queued.len() < 16, "the queue never fills");
-    }
-    (address, (listener, queued))
-}
-
 /// What an HTTP/2 upstream does with a request.
 #[derive(Clone)]
 pub enum Reply {
@@ -221,8 +216,6 @@ pub enum Reply {
     Cut,
     /// A GOAWAY after this answer.
     GoAway(Box<Self>),
-    /// Never.
-    Hang,
 }
 
 impl Reply {
@@ -325,7 +318,7 @@ async fn answer_h2(
             // Ending here would reset the stream first.
             std::future::pending::<()>().await;
         }
-        Reply::Hang | Reply::GoAway(_) => std::future::pending().await,
+        Reply::GoAway(_) => std::future::pending().await,
     }
     Some(())
 }

@@ -1,11 +1,11 @@
 //! Upstreams to which no connection comes up.
 
+use tokio::net::TcpListener;
 use tonic::Code;
 
-use super::backend::{closed, full};
+use super::ports::{closed, full};
 use super::stage::{Expected, Stage};
 use crate::support::pki::TestPki;
-use tokio::net::TcpListener;
 
 /// Scenario: nothing listens at the endpoints.
 /// Guarantees: retryable with a hint; the address, the cause and the next step are named.

@@ -4,8 +4,13 @@
 mod answers;
 mod backend;
 mod connecting;
+mod connections;
 mod crl;
 mod log;
+mod observed;
+mod ports;
+mod proxy;
+mod requests;
 mod rotation;
 mod stage;
 mod tls;
