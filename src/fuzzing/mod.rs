@@ -13,6 +13,7 @@
 )]
 
 mod checker;
+mod crl;
 mod grpc;
 mod identity;
 mod inflate;
@@ -23,6 +24,7 @@ mod pem;
 mod tests;
 
 pub use checker::checker;
+pub use crl::crl;
 pub use grpc::grpc;
 pub use identity::identity;
 pub use inflate::inflate;

@@ -72,13 +72,13 @@ static GOOD: LazyLock<Good> = LazyLock::new(|| {
 });
 
 /// The key whose secret is 32 times this byte, in PKCS #8: its signatures are always the same.
-fn ed25519(byte: u8) -> KeyPair {
+pub(super) fn ed25519(byte: u8) -> KeyPair {
     let mut der = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".to_vec();
     der.extend_from_slice(&[byte; 32]);
     KeyPair::try_from(der).expect("a key")
 }
 
-fn armoured(label: &str, der: &[u8]) -> String {
+pub(super) fn armoured(label: &str, der: &[u8]) -> String {
     let mut text = format!("-----BEGIN {label}-----\n");
     for line in STANDARD.encode(der).as_bytes().chunks(64) {
         let _ = writeln!(text, "{}", String::from_utf8_lossy(line));
@@ -88,7 +88,7 @@ fn armoured(label: &str, der: &[u8]) -> String {
 }
 
 /// An offset of two bytes, a byte, and a kind of damage, as long as there is more.
-fn damaged(mut bytes: Vec<u8>, recipe: &[u8]) -> Vec<u8> {
+pub(super) fn damaged(mut bytes: Vec<u8>, recipe: &[u8]) -> Vec<u8> {
     for change in recipe.chunks_exact(4) {
         let [low, high, byte, how] = *change else { break };
         let Some(last) = bytes.len().checked_sub(1) else { break };

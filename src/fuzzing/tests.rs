@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{checker, grpc, identity, inflate, json, pem};
+use super::{checker, crl, grpc, identity, inflate, json, pem};
 
 /// Scenario: every input kept from fuzzing. Guarantees: no promise is broken by any of them.
 fn replay(target: &str, run: fn(&[u8])) {
@@ -37,6 +37,11 @@ fn seeds_of_grpc_framing_hold() {
 #[test]
 fn seeds_of_pem_loading_hold() {
     replay("pem", pem);
+}
+
+#[test]
+fn seeds_of_revocation_lists_hold() {
+    replay("crl", crl);
 }
 
 #[test]

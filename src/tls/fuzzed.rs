@@ -13,7 +13,7 @@ use crate::config::types::{Pem, PemSource, Redacted};
 use crate::tls::inspect::{Purpose, describe};
 use crate::tls::pem::{Label, parse};
 use crate::tls::verifier::{ClientVerifier, ServerVerifier};
-use crate::tls::{anchors, client, own, profile, server};
+use crate::tls::{anchors, client, own, profile, revocation, server};
 
 /// Loads a text as certificate, key and CA bundle of either side, and judges each certificate in
 /// it by a bundle, as a sender's and as an upstream's.
@@ -48,6 +48,12 @@ pub(crate) fn load(text: &[u8], bundle: &str) {
             let _ = own::KeyMaterial::spki_sha256(block);
         }
     }
+}
+
+/// Reads bytes as a file of revocation lists: how many of them can be used, and how many of those
+/// the holder of a key signed.
+pub(crate) fn lists(bytes: &[u8], spki: &[u8]) -> (usize, usize) {
+    revocation::fuzzed::read(&pem("client_crl_file", b""), bytes, spki)
 }
 
 fn judge(bundle: &str, leaf: &CertificateDer<'_>) {

@@ -58,6 +58,10 @@ impl<'a> Reader<'a> {
             0x81..=0x84 => {
                 let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
                 let length = bytes.iter().fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte));
+                // There is one way to write a length: what was signed has no second form.
+                if length < 0x80 || bytes.first() == Some(&0) {
+                    return None;
+                }
                 (length, rest)
             }
             _ => return None,

@@ -69,19 +69,26 @@ pub(in crate::tls) fn load(
     if problems.is_empty() { Ok(Some(revocations)) } else { Err(problems) }
 }
 
-type Der = Vec<u8>;
+pub(super) type Der = Vec<u8>;
 
 /// Every list of a file in DER, with its line.
 fn lists_of(source: &Pem) -> Result<Vec<(usize, Der)>, Vec<Problem>> {
+    match &source.source {
+        PemSource::File(path) => {
+            let bytes = file::read_up_to(path, file::MAX_LIST_BYTES)
+                .map_err(|e| vec![problem(source, 0, e.reason, e.message, e.help)])?;
+            lists_in(source, &bytes)
+        }
+        PemSource::Inline(text) => lists_in(source, text.expose().as_bytes()),
+    }
+}
+
+/// The same of what the file holds.
+pub(super) fn lists_in(source: &Pem, bytes: &[u8]) -> Result<Vec<(usize, Der)>, Vec<Problem>> {
     let one = |bad: Problem| vec![bad];
-    let bytes = match &source.source {
-        PemSource::File(path) => file::read_up_to(path, file::MAX_LIST_BYTES)
-            .map_err(|e| one(problem(source, 0, e.reason, e.message, e.help)))?,
-        PemSource::Inline(text) => text.expose().as_bytes().to_vec(),
-    };
     // What a CA publishes is DER, and several may be written one after the other.
     if bytes.first() == Some(&SEQUENCE) {
-        let mut reader = Reader::new(&bytes);
+        let mut reader = Reader::new(bytes);
         let mut lists = Vec::new();
         while !reader.is_empty() {
             let Some(list) = reader.expect(SEQUENCE) else {
@@ -93,7 +100,7 @@ fn lists_of(source: &Pem) -> Result<Vec<(usize, Der)>, Vec<Problem>> {
         }
         return Ok(lists);
     }
-    let blocks = pem::parse(&bytes).map_err(|fault| {
+    let blocks = pem::parse(bytes).map_err(|fault| {
         let reason = match fault.reason {
             "pem_damaged" | "pem_truncated" | "pem_glued" => fault.reason,
             _ => "crl_no_pem",

@@ -6,6 +6,8 @@
 
 mod check;
 mod der;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzed;
 mod list;
 mod load;
 
