@@ -100,6 +100,13 @@ impl ServerSnapshot {
         ca.unwrap_or_else(|| "other".to_owned())
     }
 
+    /// Whether a list that is in force names a certificate of this chain. A hint and no verdict: who
+    /// signed what is not verified.
+    pub(super) fn lists(&self, chain: &[CertificateDer<'_>]) -> bool {
+        self.revocations()
+            .is_some_and(|lists| chain.iter().any(|der| lists.check_pinned(der).is_err()))
+    }
+
     /// The clients' revocation lists in force.
     pub(crate) fn revocations(&self) -> Option<&Revocations> {
         self.verifier.as_ref().and_then(|verifier| verifier.revocations())

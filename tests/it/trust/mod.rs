@@ -213,10 +213,10 @@ async fn t12_a_client_certificate_that_ends_ends_its_connections() {
     let upstream = Upstream::mtls(&pki).await;
     pki.write("clients.crt", pki.ca.pem());
     let gateway = gateway(&upstream, &pki, ", trust_loss_grace: 1s").await;
+    let stays = steady(&gateway, &pki, Some(&pki.client)).await;
     let mut params = client_params("short");
     let end = OffsetDateTime::now_utc() + Duration::from_secs(4);
     params.not_after = end;
-    let stays = steady(&gateway, &pki, Some(&pki.client)).await;
     let goes = steady(&gateway, &pki, Some(&pki.ca.issue(params))).await;
     let left = Duration::try_from(end - OffsetDateTime::now_utc()).unwrap();
     // One second that the last second lasts, one to learn of it, one of grace.

@@ -204,7 +204,10 @@ impl Live {
     async fn round(&self) {
         let snapshot = self.0.snapshots.current();
         let mut reported = Reported::default();
-        for some in self.due(&snapshot).chunks(AT_A_TIME) {
+        let mut due = self.due(&snapshot);
+        // However many there are, the revoked ones do not wait for the rest.
+        due.sort_by_cached_key(|(_key, client, _now)| !snapshot.lists(&client.chain));
+        for some in due.chunks(AT_A_TIME) {
             let (clients, judge) = (some.to_vec(), Arc::clone(&snapshot));
             let judging = tokio::task::spawn_blocking(move || {
                 let judged =

@@ -9,7 +9,7 @@ use super::*;
 use crate::config::sections::{ClientAuth, ServerTls};
 use crate::tls::server;
 use crate::tls::store::Store;
-use crate::tls::testing::{Ca, Leaf, TestPki, client_params, server_tls};
+use crate::tls::testing::{Ca, Leaf, TestPki, client_params, pem_file, server_tls};
 use crate::tls::time::testing::Shift;
 
 /// A listener whose client CAs are those of the folder's `ca.crt`.
@@ -103,6 +103,49 @@ async fn a_change_of_trust_costs_one_verification_for_each_client() {
     }
     assert_eq!((scene.judged("trusted"), scene.judged("untrusted")), (75, 25));
     assert!(scene.live.connected().clients.is_empty(), "whoever left is forgotten");
+}
+
+/// Scenario: of many clients, the one that connected last is revoked.
+/// Guarantees: it does not wait until the others were judged.
+#[tokio::test]
+async fn the_revoked_are_judged_first() {
+    let scene = Scene::new(ClientAuth::Require);
+    let crl = scene.pki.path("ca.crl");
+    let tls = ServerTls {
+        client_crl: vec![pem_file("tls.client_crl_file", crl)],
+        ..server_tls(&scene.pki)
+    };
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut standings: Vec<_> = (1..=10 * AT_A_TIME as u64)
+        .map(|serial| {
+            let mut params = client_params("many");
+            params.serial_number = Some(serial.into());
+            let leaf = params.signed_by(&key, &scene.pki.ca.issuer).unwrap();
+            scene.live.note(&[leaf.der().clone()], &scene.store.watch().current())
+        })
+        .collect();
+    let revoked = rcgen::RevokedCertParams {
+        serial_number: (10 * AT_A_TIME as u64).into(),
+        revocation_time: ::time::OffsetDateTime::now_utc(),
+        reason_code: None,
+        invalidity_date: None,
+    };
+    let list = rcgen::CertificateRevocationListParams {
+        this_update: ::time::OffsetDateTime::now_utc(),
+        next_update: ::time::OffsetDateTime::now_utc() + Duration::from_secs(86400),
+        crl_number: 1.into(),
+        issuing_distribution_point: None,
+        revoked_certs: vec![revoked],
+        key_identifier_method: rcgen::KeyIdMethod::Sha256,
+    };
+    let list = list.signed_by(&scene.pki.ca.issuer).unwrap();
+    scene.pki.write("ca.crl", list.pem().unwrap());
+    scene.store.publish(server::load(&tls).unwrap().snapshot);
+    let lost = Scene::loss(standings.pop().unwrap()).await;
+    assert_eq!((lost.reason, lost.grace), ("client_cert_revoked", None));
+    let judged = scene.judged("trusted");
+    assert!(judged <= 3 * AT_A_TIME, "{judged} were judged before");
+    scene.until_judged("trusted", standings.len()).await;
 }
 
 /// Scenario: a handshake began under a snapshot that is replaced before it ends.
