@@ -94,11 +94,11 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const END_STREAM: u8 = 1;
 
-/// Far more than any client needs: they ping a few times a second and update windows by the
-/// half megabyte. Below it a flood is not worth its name.
+/// Far more than any client needs. Below it a flood is not worth its name.
 const PER_SECOND: u32 = 1000;
 const BURST: u32 = 10_000;
-const PER_REQUEST: u32 = 4;
+/// Clients measure the line with a ping for each answer, and open two windows after it.
+const PER_REQUEST: u32 = 8;
 
 #[cfg(test)]
 mod tests {
@@ -141,9 +141,9 @@ mod tests {
         tokio::time::advance(Duration::from_secs(3600)).await;
         assert_eq!(endured(&mut meter, &ping), BURST);
         let request = [frame(HEADERS, 4, b"head"), frame(DATA, END_STREAM, b"body")].concat();
-        let polite = [request.clone(), ping.repeat(4)].concat();
+        let polite = [request.clone(), ping.repeat(8)].concat();
         assert_eq!(endured(&mut meter, &polite), 100_000);
-        let rude = [request, ping.repeat(5)].concat();
+        let rude = [request, ping.repeat(9)].concat();
         assert!(endured(&mut meter, &rude) < 100_000);
     }
 

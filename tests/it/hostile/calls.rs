@@ -1,6 +1,8 @@
 //! Requests that other servers answer with OK and lose, or die of, over real connections. That the
 //! receiver refuses each of them is shown one by one in `src/receiver/conformance/data.rs`.
 
+use std::io::Write as _;
+
 use super::wire::{
     Client, DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, call_head, frame, message,
 };
@@ -133,6 +135,61 @@ async fn a_deep_request_ends_nothing() {
         assert_eq!(answer.status(), 400, "{media}");
     }
     neighbour.noticed_nothing().await;
+    scene.gateway.stop().await;
+}
+
+/// Scenario: bodies that inflate to twice the limit from a few hundredths of it.
+/// Guarantees: refused as too large, and a neighbour does not notice.
+#[tokio::test]
+async fn a_body_that_inflates_without_end_is_given_up() {
+    let scene = Scene::new(false, "").await;
+    let neighbour = scene.neighbour().await;
+    let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    for _ in 0..128 {
+        bomb.write_all(&[b' '; 1 << 20]).unwrap();
+    }
+    let bomb = bomb.finish().unwrap();
+    assert!(bomb.len() < 2 << 20);
+    let mut request = format!(
+        "POST /v1/traces HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: gzip\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        bomb.len()
+    )
+    .into_bytes();
+    request.extend(&bomb);
+    let bombs = (0..2).map(|_| async {
+        let answer = said(scene.dial(b"").await, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer:?}");
+    });
+    for bomb in bombs {
+        bomb.await;
+    }
+    neighbour.noticed_nothing().await;
+    scene.gateway.stop().await;
+}
+
+/// Scenario: requests as one sends them to a proxy, and upgrades.
+/// Guarantees: nothing is passed on, nothing is switched, and each is answered (threat 38).
+#[tokio::test]
+async fn the_gateway_is_no_proxy() {
+    let scene = Scene::new(true, "").await;
+    for (line, status) in [
+        (format!("CONNECT {} HTTP/1.1", scene.upstream.address), 404),
+        (format!("GET http://{}/v1/traces HTTP/1.1", scene.upstream.address), 405),
+        ("OPTIONS * HTTP/1.1".to_owned(), 404),
+        ("TRACE /v1/traces HTTP/1.1".to_owned(), 405),
+        (
+            "GET /v1/traces HTTP/1.1\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__"
+                .to_owned(),
+            405,
+        ),
+        ("GET /v1/traces HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade".to_owned(), 405),
+    ] {
+        let request = format!("{line}\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let answer = said(scene.dial(b"http/1.1").await, request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {answer}");
+    }
+    assert_eq!(scene.upstream.begun(), 0);
     scene.gateway.stop().await;
 }
 

@@ -51,34 +51,44 @@ async fn a_client_with_a_window_of_zero_is_cut() {
     }
 }
 
-/// Scenario: a client sends calls for ever and never reads from its socket.
-/// Guarantees: once the socket takes no more, it is cut when `write_timeout` is over.
+/// Scenario: clients send requests for ever and never read from their sockets, over HTTP/2 and over
+/// HTTP/1.
+/// Guarantees: once the socket takes no more, each is cut when `write_timeout` is over.
 #[tokio::test]
 async fn a_client_that_never_reads_is_cut() {
     let scene = Scene::new(false, "write_timeout: 1s").await;
     let neighbour = scene.neighbour().await;
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    let stream = socket.connect(scene.address()).await.unwrap();
-    let mut client = Client::begin(Box::new(stream), &[]).await;
-    // Each is answered with a status of several hundred bytes.
-    let flood = async {
-        let mut stream = 1;
-        loop {
-            let calls: Vec<u8> = (0..100)
-                .flat_map(|n| {
-                    let flags = END_HEADERS | END_STREAM;
-                    frame(HEADERS, flags, stream + 2 * n, &wire::call_head())
-                })
-                .collect();
-            stream += 200;
-            if client.send(&calls).await.is_err() {
-                return;
-            }
+    for is_http1 in [false, true] {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut stream = socket.connect(scene.address()).await.unwrap();
+        if !is_http1 {
+            let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+            stream.write_all(preface).await.unwrap();
+            stream.write_all(&frame(wire::SETTINGS, 0, 0, &[])).await.unwrap();
         }
-    };
-    timeout(DEADLINE, flood).await.expect("it is not cut");
-    scene.only_open(1.0).await;
+        // Each is answered with several hundred bytes.
+        let flood = async {
+            let mut number = 1;
+            loop {
+                let calls = (0..100).map(|n| number + 2 * n).map(|stream| {
+                    let flags = END_HEADERS | END_STREAM;
+                    frame(HEADERS, flags, stream, &wire::call_head())
+                });
+                let requests = if is_http1 {
+                    b"GET /none HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100)
+                } else {
+                    calls.flatten().collect()
+                };
+                number += 200;
+                if stream.write_all(&requests).await.is_err() {
+                    return;
+                }
+            }
+        };
+        timeout(DEADLINE, flood).await.expect("it is not cut");
+        scene.only_open(1.0).await;
+    }
     neighbour.noticed_nothing().await;
     scene.gateway.stop().await;
 }

@@ -50,6 +50,7 @@ const TESTED: &[(u8, &str, &str)] = &[
     (29, CONNECTION, "a_peer_that_takes_no_answer_is_cut_in_time"),
     (30, "src/receiver/conformance/limits.rs", "l01_the_limit_holds_after_inflating"),
     (30, "tests/it/hostile/calls.rs", "a_deep_request_ends_nothing"),
+    (30, "tests/it/hostile/calls.rs", "a_body_that_inflates_without_end_is_given_up"),
     (31, "src/listener/tests.rs", "running_out_of_descriptors_is_survived"),
     (33, RECORDS, "key_updates_without_end_are_cut"),
     (
@@ -62,6 +63,7 @@ const TESTED: &[(u8, &str, &str)] = &[
         "tests/it/reload.rs",
         "t37_a_new_upstream_identity_loses_no_request_and_is_the_only_one_shown",
     ),
+    (38, "tests/it/hostile/calls.rs", "the_gateway_is_no_proxy"),
     (46, SESSIONS, "t46_a_clock_wrong_by_a_year_is_named_in_every_refusal"),
     (46, RELOAD, "t46_a_clock_that_is_set_is_warned_about_once_and_all_is_judged_again"),
     (46, LIVE, "t46_a_clock_set_forward_ends_what_is_over_by_it"),
@@ -97,7 +99,8 @@ fn every_threat_has_a_test_that_is_run() {
         assert!(!TESTED[..index].contains(&TESTED[index]), "{test} is listed twice");
     }
     let tested: BTreeSet<u8> = TESTED.iter().map(|(number, ..)| *number).collect();
-    let all: BTreeSet<u8> = (1..=22).chain(25..=31).chain([33, 36, 37]).chain(46..=48).collect();
+    let all: BTreeSet<u8> =
+        (1..=22).chain(25..=31).chain([33, 36, 37, 38]).chain(46..=48).collect();
     assert_eq!(tested, all);
 }
 
