@@ -55,6 +55,31 @@ pub(super) fn load(
     purpose: &Purpose,
     warnings: &mut Vec<Problem>,
 ) -> Result<Anchors, Vec<Problem>> {
+    let mut anchors = read(ca, purpose, warnings)?;
+    if with_system {
+        anchors.add_system();
+    }
+    if anchors.roots.is_empty() && anchors.pins.is_empty() {
+        return Err(vec![nothing_left(ca, &anchors)]);
+    }
+    Ok(anchors)
+}
+
+/// The same for one bundle of several: when no CA of it is in force, nobody is trusted by it and the
+/// others go on.
+pub(super) fn load_one_of(
+    ca: &Pem,
+    purpose: &Purpose,
+    warnings: &mut Vec<Problem>,
+) -> Result<Anchors, Vec<Problem>> {
+    let anchors = read(ca, purpose, warnings)?;
+    if anchors.roots.is_empty() {
+        warnings.push(nothing_left(ca, &anchors));
+    }
+    Ok(anchors)
+}
+
+fn read(ca: &Pem, purpose: &Purpose, warnings: &mut Vec<Problem>) -> Result<Anchors, Vec<Problem>> {
     let material = material::load(ca, "ca_no_pem").map_err(|e| vec![e])?;
     let mut anchors = Anchors::empty(material::place(ca));
     let mut seen: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
@@ -83,16 +108,7 @@ pub(super) fn load(
         let message = format!("has 0 CERTIFICATE blocks (found: {})", material.found());
         problems.push(problem(ca, 0, "ca_no_pem", message, "name the CA's certificate"));
     }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    if with_system {
-        anchors.add_system();
-    }
-    if anchors.roots.is_empty() && anchors.pins.is_empty() {
-        return Err(vec![nothing_left(ca, &anchors)]);
-    }
-    Ok(anchors)
+    if problems.is_empty() { Ok(anchors) } else { Err(problems) }
 }
 
 /// The system's roots alone; `SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured.

@@ -3,6 +3,7 @@
 //! A bundle of the CAs of two trust domains would let each of them vouch for the ids of the other.
 //! Guarantees that a leaf with a SPIFFE id is only accepted when, beside everything else that is
 //! demanded of it, its chain ends in a CA of the trust domain that its id names, without leniency.
+//! A trust domain whose CAs have all expired loses its ids, and the others keep theirs.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -37,7 +38,7 @@ impl TrustDomains {
         for (domain, files) in domains {
             let mut bundles = Vec::new();
             for file in files {
-                match anchors::load(file, false, &Purpose::ClientAuth, warnings) {
+                match anchors::load_one_of(file, &Purpose::ClientAuth, warnings) {
                     Ok(bundle) => bundles.push(bundle),
                     Err(bad) => problems.extend(bad),
                 }
@@ -146,3 +147,96 @@ fn foreign(leaf: CertificateFacts, id: &SpiffeId, bundles: &[Anchors]) -> Fault 
 }
 
 const SHOWN: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, SanType, date_time_ymd};
+
+    use crate::config::sections::ServerTls;
+    use crate::tls::server::{self, Admitted};
+    use crate::tls::testing::{Ca, TestPki, ca_params, client_params, pem_file, server_tls};
+
+    fn with_id(id: &str) -> CertificateParams {
+        let mut params = client_params("x");
+        params.subject_alt_names.push(SanType::URI(id.try_into().unwrap()));
+        params
+    }
+
+    fn block(pki: &TestPki, domains: &[(&str, &str)]) -> ServerTls {
+        let domain = |(name, file): &(&str, &str)| {
+            ((*name).to_owned(), vec![pem_file("trust_domains", pki.path(file))])
+        };
+        ServerTls { trust_domains: domains.iter().map(domain).collect(), ..server_tls(pki) }
+    }
+
+    fn verdict(tls: &ServerTls, chain: &[&rcgen::Certificate]) -> Admitted {
+        let loaded = server::load(tls).unwrap_or_else(|error| panic!("{error}"));
+        let chain: Vec<_> = chain.iter().map(|one| one.der().to_vec()).collect();
+        loaded.snapshot.admits(&chain).unwrap()
+    }
+
+    /// Scenario: one CA is trusted for senders, and the trust domain is that of an issuer below it.
+    #[test]
+    fn an_id_needs_the_ca_of_its_domain_wherever_that_stands_in_the_chain() {
+        let pki = TestPki::new();
+        let (own, other) = (pki.ca.intermediate("Own"), pki.ca.intermediate("Other"));
+        pki.write("own.crt", own.pem());
+        let tls = block(&pki, &[("a.example", "own.crt")]);
+        let id = with_id("spiffe://a.example/web");
+        let good = own.issue(id.clone());
+        assert!(verdict(&tls, &[&good.certificate, &own.certificate]).admitted);
+        for (leaf, chain) in [
+            (other.issue(id.clone()), vec![&other.certificate]),
+            (pki.ca.issue(id), vec![]),
+            (own.issue(with_id("spiffe://b.example/web")), vec![&own.certificate]),
+        ] {
+            let chain: Vec<_> = std::iter::once(&leaf.certificate).chain(chain).collect();
+            let refused = verdict(&tls, &chain);
+            assert_eq!((refused.admitted, refused.reason), (false, "client_cert_trust_domain"));
+            assert!(refused.why.contains("its id is spiffe://"), "{}", refused.why);
+        }
+        // Whoever has no id is not concerned.
+        let plain = pki.ca.issue(client_params("plain"));
+        assert!(verdict(&tls, &[&plain.certificate]).admitted);
+    }
+
+    /// Guarantees: an id that is not well made is refused even where the bundle would take it.
+    #[test]
+    fn an_id_that_breaks_the_rules_is_refused_in_the_handshake() {
+        let pki = TestPki::new();
+        let tls = block(&pki, &[("a.example", "ca.crt")]);
+        let mut two = with_id("spiffe://a.example/web");
+        two.subject_alt_names.push(SanType::URI("spiffe://a.example/db".try_into().unwrap()));
+        let mut signs = with_id("spiffe://a.example/web");
+        signs.key_usages = vec![rcgen::KeyUsagePurpose::CrlSign];
+        for params in
+            [two, signs, with_id("spiffe://a.example/../web"), with_id("SPIFFE://a.example/x")]
+        {
+            let leaf = pki.ca.issue(params);
+            let refused = verdict(&tls, &[&leaf.certificate]);
+            assert_eq!((refused.admitted, refused.reason), (false, "client_cert_spiffe_id"));
+        }
+        let good = pki.ca.issue(with_id("spiffe://a.example/web"));
+        assert!(verdict(&tls, &[&good.certificate]).admitted);
+    }
+
+    /// Scenario: a partner lets its only CA expire.
+    /// Guarantees: its ids are refused, the listener can still be loaded, and others are let in.
+    #[test]
+    fn a_domain_whose_cas_expired_loses_its_ids_alone() {
+        let pki = TestPki::new();
+        let mut params = ca_params("Partner");
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+        pki.write("partner.crt", Ca::self_signed(params).pem());
+        let tls = block(&pki, &[("a.example", "ca.crt"), ("partner.example", "partner.crt")]);
+        let loaded = server::load(&tls).unwrap_or_else(|error| panic!("{error}"));
+        assert!(loaded.warnings.iter().any(|one| one.message.contains("no CA that can be used")));
+        let partner = pki.ca.issue(with_id("spiffe://partner.example/web"));
+        assert_eq!(verdict(&tls, &[&partner.certificate]).reason, "client_cert_trust_domain");
+        let own = pki.ca.issue(with_id("spiffe://a.example/web"));
+        assert!(verdict(&tls, &[&own.certificate]).admitted);
+        pki.write("partner.crt", "nothing");
+        assert!(server::load(&tls).is_err(), "a file that is no bundle is a mistake");
+    }
+}
