@@ -3,6 +3,7 @@
 //! `cargo bench --bench reload [-- --rounds N]`; see `benches/README.md`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
+#![allow(dead_code, reason = "parts are shared with other benchmarks")]
 
 mod handshake;
 mod material;

@@ -35,6 +35,16 @@ pub struct Leaf {
     pub key: PrivateKeyDer<'static>,
 }
 
+/// Files that wait to be put in the place of those in force.
+pub struct Staged(Vec<(PathBuf, PathBuf)>);
+
+impl Staged {
+    /// Renames them over the others.
+    pub fn publish(&self) -> Outcome<()> {
+        self.0.iter().try_for_each(|(fresh, live)| Ok(std::fs::rename(fresh, live)?))
+    }
+}
+
 /// How a list is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -78,22 +88,54 @@ impl Material {
 
     /// Writes another pair.
     pub fn renew(&self) -> Outcome<()> {
-        let key = KeyPair::generate()?;
-        let certificate = self.sign("gateway", &key)?;
-        replace(&self.path("tls.crt"), certificate.pem().as_bytes())?;
-        replace(&self.path("tls.key"), key.serialize_pem().as_bytes())
+        let [certificate, key] = self.pair()?;
+        replace(&self.path("tls.crt"), certificate.as_bytes())?;
+        replace(&self.path("tls.key"), key.as_bytes())
     }
 
     /// Puts another authority beside the others, in place of the one before.
     pub fn extend(&self) -> Outcome<()> {
-        let one_less = self.bundle.rfind("-----BEGIN").ok_or("an empty bundle")?;
-        let kept = self.bundle.get(..one_less).ok_or("an empty bundle")?;
-        let bundle = format!("{kept}{}", authority("Another authority")?.pem());
-        replace(&self.path("ca.crt"), bundle.as_bytes())
+        replace(&self.path("ca.crt"), self.another_bundle()?.as_bytes())
     }
 
-    /// Writes the next list. Serial numbers are spread over 16 bytes, as those of CAs are.
+    /// Writes the next list.
     pub fn revoke(&mut self, form: Form) -> Outcome<()> {
+        let list = self.list(form)?;
+        replace(&self.path("clients.crl"), &list)
+    }
+
+    /// Writes another of everything beside the files in force.
+    pub fn stage(&mut self) -> Outcome<Staged> {
+        let [certificate, key] = self.pair()?;
+        let (bundle, list) = (self.another_bundle()?, self.list(Form::Pem)?);
+        let files = [
+            ("tls.key", key.as_bytes()),
+            ("tls.crt", certificate.as_bytes()),
+            ("ca.crt", bundle.as_bytes()),
+            ("clients.crl", list.as_slice()),
+        ];
+        let mut staged = Vec::new();
+        for (name, content) in files {
+            let fresh = self.path(&format!("{name}.{}", self.number));
+            std::fs::write(&fresh, content)?;
+            staged.push((fresh, self.path(name)));
+        }
+        Ok(Staged(staged))
+    }
+
+    fn pair(&self) -> Outcome<[String; 2]> {
+        let key = KeyPair::generate()?;
+        Ok([self.sign("gateway", &key)?.pem(), key.serialize_pem()])
+    }
+
+    fn another_bundle(&self) -> Outcome<String> {
+        let one_less = self.bundle.rfind("-----BEGIN").ok_or("an empty bundle")?;
+        let kept = self.bundle.get(..one_less).ok_or("an empty bundle")?;
+        Ok(format!("{kept}{}", authority("Another authority")?.pem()))
+    }
+
+    /// Serial numbers are spread over 16 bytes, as those of CAs are.
+    fn list(&mut self, form: Form) -> Outcome<Vec<u8>> {
         self.number += 1;
         let now = OffsetDateTime::now_utc();
         let spread = |n: u128| n.wrapping_mul(0x2545_f491_4f6c_dd1d_8a5c_d789_635d_2dff) >> 1;
@@ -113,11 +155,10 @@ impl Material {
             key_identifier_method: KeyIdMethod::Sha256,
         }
         .signed_by(&self.authority)?;
-        let path = self.path("clients.crl");
-        match form {
-            Form::Der => replace(&path, list.der()),
-            Form::Pem => replace(&path, list.pem()?.as_bytes()),
-        }
+        Ok(match form {
+            Form::Der => list.der().to_vec(),
+            Form::Pem => list.pem()?.into_bytes(),
+        })
     }
 
     /// A client of the first authority.
