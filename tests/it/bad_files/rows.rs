@@ -158,11 +158,7 @@ fn pairs() -> Vec<Row> {
         row(
             "cert-expired",
             "own.crt",
-            [
-                "own_cert_expired",
-                "expired on 2021-01-01 00:00:00 UTC (",
-                "mend the clock, which says",
-            ],
+            ["own_cert_expired", "expired on 2021-01-01 00:00:00 UTC (", "renew it; "],
             |scene, path| {
                 reissue(scene, path, |params| {
                     params.not_before = date_time_ymd(2020, 1, 1);
@@ -315,11 +311,7 @@ fn upstream() -> Vec<Row> {
         row(
             "up-cert-expired",
             "own.crt",
-            [
-                "own_cert_expired",
-                "expired on 2021-01-01 00:00:00 UTC (",
-                "mend the clock, which says",
-            ],
+            ["own_cert_expired", "expired on 2021-01-01 00:00:00 UTC (", "renew it; "],
             |scene, path| {
                 let key = KeyPair::from_pem(&scene.pki.client.key_pem()).unwrap();
                 let mut params = client_params("gateway");
