@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tonic::codegen::Service;
 
 use crate::exporter::upstream::{ConnectError, Dialed, Dialer, Heard, Io, Lifetime};
 use crate::tls::Alpn;
-use crate::tls::client::Diagnosis;
+use crate::tls::client::{Diagnosis, Standing};
 
 /// Dials one origin with the credentials of one generation, whatever URL it is asked for.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub(super) struct OriginConnector(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     dialer: Dialer,
+    /// With whatever credentials are in force.
+    in_force: Dialer,
     /// Requests carry the full URL.
     to_proxy: bool,
     turn: AtomicUsize,
@@ -35,6 +37,8 @@ struct Shared {
     latest: Mutex<(Diagnosis, Heard)>,
     /// How many connections are open.
     open: Arc<AtomicUsize>,
+    /// Of the open connections.
+    standings: Mutex<Vec<Weak<Standing>>>,
     /// `max_conns_per_host`, where it is limited: a connection holds one for its life.
     slots: Option<Arc<Semaphore>>,
     h2: AtomicBool,
@@ -54,12 +58,25 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 impl OriginConnector {
     /// Opens at most `max` connections at a time; 0 is unlimited.
-    pub(super) fn new(dialer: Dialer, to_proxy: bool, max: usize) -> Self {
+    pub(super) fn new(dialer: Dialer, in_force: Dialer, to_proxy: bool, max: usize) -> Self {
         let turn = AtomicUsize::new(0);
         let (trouble, rest, latest) = (Mutex::default(), Mutex::default(), Mutex::default());
         let (open, h2) = (Arc::default(), AtomicBool::new(false));
         let slots = (max > 0).then(|| Arc::new(Semaphore::new(max)));
-        Self(Arc::new(Shared { dialer, to_proxy, turn, trouble, rest, latest, open, slots, h2 }))
+        let standings = Mutex::default();
+        Self(Arc::new(Shared {
+            dialer,
+            in_force,
+            to_proxy,
+            turn,
+            trouble,
+            rest,
+            latest,
+            open,
+            standings,
+            slots,
+            h2,
+        }))
     }
 
     /// The number of its credentials.
@@ -70,6 +87,13 @@ impl OriginConnector {
     /// Whether the upstream has agreed on HTTP/2.
     pub(super) fn speaks_h2(&self) -> bool {
         self.0.h2.load(Ordering::Relaxed)
+    }
+
+    /// Why an upstream at the end of an open connection is not trusted by `dialer`; `None` if all
+    /// are.
+    pub(super) fn distrusted_by(&self, dialer: &Dialer) -> Option<ConnectError> {
+        let standings = self.0.standings.lock().unwrap_or_else(PoisonError::into_inner);
+        standings.iter().filter_map(Weak::upgrade).find_map(|held| dialer.distrusts(&held))
     }
 
     /// How many of its connections are open.
@@ -134,15 +158,36 @@ impl Shared {
         addresses.rotate_left(turn);
         let dialed =
             self.dialer.first(addresses, deadline, async |dialed, _, _| Ok(dialed)).await?;
-        let Dialed { io, alpn, diagnosis, lifetime, .. } = dialed;
+        let Dialed { io, alpn, generation, diagnosis, standing, lifetime } = dialed;
+        // While newer credentials are not in use their verdict counts all the same.
+        if generation != self.in_force.generation()
+            && let Some(held) = &standing
+            && let Some(error) = self.in_force.distrusts(held)
+        {
+            return Err(error);
+        }
         self.note_age(lifetime);
         let known = (diagnosis.clone(), io.heard());
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = known;
+        let standing = standing.map(Arc::new);
+        {
+            let mut standings = self.standings.lock().unwrap_or_else(PoisonError::into_inner);
+            standings.retain(|held| held.strong_count() > 0);
+            standings.extend(standing.iter().map(Arc::downgrade));
+        }
         let to_proxy = self.to_proxy;
         let end = lifetime.map(|lifetime| Box::pin(sleep_until(lifetime.end)));
         self.h2.store(alpn == Alpn::H2, Ordering::Relaxed);
         let open = Open::new(&self.open, slot);
-        Ok(TokioIo::new(HttpIo { io, alpn, diagnosis, to_proxy, end, _open: open }))
+        Ok(TokioIo::new(HttpIo {
+            io,
+            alpn,
+            diagnosis,
+            to_proxy,
+            end,
+            _open: open,
+            _standing: standing,
+        }))
     }
 
     /// Waits until another connection may be opened. A request that waits takes a connection of the
@@ -189,6 +234,8 @@ pub(super) struct HttpIo {
     /// When our certificate is about to end.
     end: Option<Pin<Box<Sleep>>>,
     _open: Open,
+    /// For as long as the connection lives.
+    _standing: Option<Arc<Standing>>,
 }
 
 /// Counts a connection as open for as long as it lives.

@@ -80,7 +80,7 @@ impl Origin {
         Self {
             exporter: exporter.to_owned(),
             endpoint: target.shown.clone(),
-            pool: Mutex::new(Pool::new(dialer.pinned(), to_proxy, pooling)),
+            pool: Mutex::new(Pool::new(dialer.pinned(), &dialer, to_proxy, pooling)),
             dialer,
             to_proxy,
             pooling: pooling.clone(),
@@ -108,19 +108,21 @@ impl Origin {
         if current.generation() == next.generation() {
             return true;
         }
-        // Without connections there is nothing to lose.
-        if current.open() > 0
-            && let Err(error) = next.prove().await
-            && handover.keeps_old(&error, &self.exporter, &self.endpoint)
-        {
-            return false;
+        // Who lost trust need not answer. Without connections there is nothing to lose.
+        let mut failure = current.distrusted_by(&next);
+        if failure.is_none() && current.open() > 0 {
+            failure = next.prove().await.err();
         }
-        self.renew(next);
-        true
+        let keeps_old =
+            failure.is_some_and(|error| handover.keeps_old(&error, &self.exporter, &self.endpoint));
+        if !keeps_old {
+            self.renew(next);
+        }
+        !keeps_old
     }
 
     fn renew(&self, dialer: Dialer) {
-        let fresh = Pool::new(dialer, self.to_proxy, &self.pooling);
+        let fresh = Pool::new(dialer, &self.dialer, self.to_proxy, &self.pooling);
         *self.pool.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 
@@ -148,7 +150,7 @@ impl Origin {
     fn pool(&self) -> Pool {
         let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
         if pool.connector.is_old() {
-            *pool = Pool::new(self.dialer.pinned(), self.to_proxy, &self.pooling);
+            *pool = Pool::new(self.dialer.pinned(), &self.dialer, self.to_proxy, &self.pooling);
         }
         pool.clone()
     }
@@ -228,9 +230,10 @@ fn causes<'a>(error: &'a dyn Error) -> impl Iterator<Item = &'a (dyn Error + 'st
 }
 
 impl Pool {
-    /// `dialer` is pinned to one generation.
-    fn new(dialer: Dialer, to_proxy: bool, pooling: &Pooling) -> Self {
-        let connector = OriginConnector::new(dialer, to_proxy, pooling.max_conns_per_host);
+    /// `dialer` is pinned to one generation, `in_force` is not.
+    fn new(dialer: Dialer, in_force: &Dialer, to_proxy: bool, pooling: &Pooling) -> Self {
+        let most = pooling.max_conns_per_host;
+        let connector = OriginConnector::new(dialer, in_force.clone(), to_proxy, most);
         let mut builder = Client::builder(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())

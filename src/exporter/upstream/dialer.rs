@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::types::Upstream;
 use crate::exporter::upstream::io::Socket;
 use crate::exporter::upstream::{Address, ConnectError, Io, Lifetime, Proxy};
-use crate::tls::client::Diagnosis;
+use crate::tls::client::{Diagnosis, Standing};
 use crate::tls::store::Watch;
 use crate::tls::{Alpn, ClientSnapshot, Connector};
 
@@ -30,6 +30,8 @@ pub(crate) struct Dialed {
     /// Of the credentials; 0 on plaintext.
     pub(crate) generation: u64,
     pub(crate) diagnosis: Diagnosis,
+    /// `None` on plaintext.
+    pub(crate) standing: Option<Standing>,
     /// `None` when it does not carry a certificate of ours.
     pub(crate) lifetime: Option<Lifetime>,
 }
@@ -81,6 +83,12 @@ impl Dialer {
     /// The number of the credentials in force; 0 on plaintext.
     pub(crate) fn generation(&self) -> u64 {
         self.tls.as_ref().map_or(0, |(watch, _)| watch.current().generation)
+    }
+
+    /// Why an upstream that showed this before is not to be trusted any more; `None` if it is.
+    pub(crate) fn distrusts(&self, standing: &Standing) -> Option<ConnectError> {
+        let (watch, _) = self.tls.as_ref()?;
+        standing.refused_by(&watch.current()).map(ConnectError::from)
     }
 
     /// Where new credentials are announced.
@@ -183,6 +191,7 @@ impl Dialer {
                 alpn: Alpn::None,
                 generation: 0,
                 diagnosis: Diagnosis::default(),
+                standing: None,
                 lifetime: None,
             });
         };
@@ -192,6 +201,7 @@ impl Dialer {
             alpn: connected.alpn,
             generation: connected.generation,
             diagnosis: connected.diagnosis,
+            standing: Some(connected.standing),
             lifetime: connected.own_left.map(Lifetime::new),
         })
     }

@@ -53,8 +53,8 @@ impl Handover {
     }
 
     /// Whether old connections end although no new one is up: the upstream did not answer for so
-    /// long that nobody knows whether it is still to be trusted. One that refuses our new
-    /// certificate has proved who it is.
+    /// long that it may have changed. One that refuses our new certificate did answer, and whom the
+    /// new credentials do not trust has been let go of before.
     pub(crate) fn is_over(&self) -> bool {
         let refuses_us = self.stuck.is_some_and(ConnectError::refuses_us);
         self.since.elapsed() >= GRACE && !refuses_us

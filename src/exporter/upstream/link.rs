@@ -14,7 +14,7 @@ use crate::exporter::upstream::io::Heard;
 use crate::exporter::upstream::pool::Release;
 use crate::exporter::upstream::{Address, ConnectError, Io, Lifetime};
 use crate::tls::Alpn;
-use crate::tls::client::Diagnosis;
+use crate::tls::client::{Diagnosis, Standing};
 
 /// Most requests in flight on one connection, even if the upstream allows more.
 const MAX_IN_FLIGHT: usize = 1000;
@@ -31,6 +31,7 @@ pub(crate) struct Link {
     pub(super) address: Address,
     pub(super) generation: u64,
     diagnosis: Diagnosis,
+    pub(super) standing: Option<Standing>,
     state: Arc<LinkState>,
 }
 
@@ -63,7 +64,7 @@ impl Link {
         address: Address,
         deadline: Instant,
     ) -> Result<Opened, ConnectError> {
-        let Dialed { io, alpn, generation, diagnosis, lifetime } = dialed;
+        let Dialed { io, alpn, generation, diagnosis, standing, lifetime } = dialed;
         if alpn != Alpn::H2 && generation != 0 {
             return Err(ConnectError::new(
                 "upstream_no_h2",
@@ -101,7 +102,7 @@ impl Link {
             Ok(Err(error)) => Err(not_opened(&address, &diagnosis, generation, &heard, error)),
             Ok(Ok((sender, connection))) => {
                 let state = Arc::default();
-                let link = Self { sender, address, generation, diagnosis, state };
+                let link = Self { sender, address, generation, diagnosis, standing, state };
                 Ok(Opened { link, connection, heard, lifetime })
             }
         }

@@ -339,6 +339,18 @@ impl Shared {
         });
     }
 
+    /// Ends connections to upstreams that the credentials in force do not trust. They are not asked:
+    /// who lost trust need not answer.
+    fn judge(&self, state: &mut State) {
+        let State { links, handover, .. } = state;
+        let PoolSettings { exporter, endpoint, .. } = &self.settings;
+        links.retain(|link| {
+            let distrust = link.standing.as_ref().and_then(|held| self.dialer.distrusts(held));
+            let Some(error) = distrust else { return true };
+            handover.get_or_insert_with(Handover::begin).keeps_old(&error, exporter, endpoint)
+        });
+    }
+
     /// Looks after a change of credentials; `false` when there is nothing more to do.
     fn rotate(self: &Arc<Self>, published: bool) -> bool {
         let mut state = self.lock();
@@ -348,6 +360,7 @@ impl Shared {
             state.extra_not_before = None;
             state.extra_failures = 0;
             state.handover = Some(Handover::begin());
+            self.judge(&mut state);
         }
         state.links.retain(|link| !link.is_closed());
         if state.handover.as_ref().is_some_and(Handover::is_over) {

@@ -10,7 +10,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::tls::client::explain::Attempt;
 use crate::tls::client::stream::{Diagnosis, UpstreamStream};
-use crate::tls::client::{ClientSnapshot, UpstreamTlsError, name};
+use crate::tls::client::{ClientSnapshot, Standing, UpstreamTlsError, name};
 use crate::tls::profile::Alpn;
 use crate::tls::recorded::Recorded;
 use crate::tls::store::Watch;
@@ -35,6 +35,8 @@ pub(crate) struct Connected<S> {
     pub(crate) generation: u64,
     /// How long the certificate that we showed is still in force; `None` when none was shown.
     pub(crate) own_left: Option<Duration>,
+    /// To hold the upstream against a later snapshot.
+    pub(crate) standing: Standing,
     /// Says later why the connection broke, if TLS is the reason.
     pub(crate) diagnosis: Diagnosis,
 }
@@ -68,9 +70,10 @@ impl Connector {
         let wanted = snapshot.server_name_override.as_deref().unwrap_or(&self.host);
         let name = name::host_of(wanted)
             .and_then(|host| ServerName::try_from(host).map_err(|error| error.to_string()))
+            .map(|name| name.to_owned())
             .map_err(|why| attempt.bad_name(wanted, &why))?;
         let handshake = TlsConnector::from(Arc::clone(&snapshot.config))
-            .connect(name, Recorded::new(stream))
+            .connect(name.clone(), Recorded::new(stream))
             .into_fallible();
         let (outcome, note) = noted(timeout_at(deadline, handshake)).await;
         attempt.asked = note.asked;
@@ -92,9 +95,11 @@ impl Connector {
             Some(seconds) if seconds < LEAST_LEFT => return Err(attempt.own_ended()),
             left => left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_secs),
         };
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let standing = Standing::new(chain, name, attempt.clone());
         let io = UpstreamStream::new(stream, attempt);
         let (generation, diagnosis) = (snapshot.generation, io.diagnosis());
-        Ok(Connected { io, alpn, generation, own_left, diagnosis })
+        Ok(Connected { io, alpn, generation, own_left, standing, diagnosis })
     }
 }
 

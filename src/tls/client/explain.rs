@@ -123,12 +123,7 @@ impl Attempt {
         first: &[u8],
     ) -> UpstreamTlsError {
         if let Some(fault) = fault {
-            let leaf = fault.leaf.as_deref();
-            let who =
-                leaf.map_or_else(|| "a certificate".to_owned(), inspect::CertificateFacts::summary);
-            let message = format!("the upstream presented {who}: {}", fault.why);
-            let error = self.error(fault.reason, message, fault.help.clone());
-            return UpstreamTlsError { distrusted: true, ..error };
+            return self.distrusted(fault);
         }
         if first.first().is_some_and(|byte| !is_tls(*byte)) {
             return self.plaintext(first);
@@ -143,6 +138,16 @@ impl Attempt {
             ),
             None => self.broken(error),
         }
+    }
+
+    /// For an upstream whose certificate we refuse.
+    pub(super) fn distrusted(&self, fault: &Fault) -> UpstreamTlsError {
+        let leaf = fault.leaf.as_deref();
+        let who =
+            leaf.map_or_else(|| "a certificate".to_owned(), inspect::CertificateFacts::summary);
+        let message = format!("the upstream presented {who}: {}", fault.why);
+        let error = self.error(fault.reason, message, fault.help.clone());
+        UpstreamTlsError { distrusted: true, ..error }
     }
 
     fn broken(&self, error: &io::Error) -> UpstreamTlsError {

@@ -5,6 +5,7 @@ mod explain;
 mod identity;
 mod name;
 mod reload;
+mod standing;
 mod stream;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub(crate) use connector::Connector;
 pub(crate) use explain::{UpstreamTlsError, tls_error, words as alert_words};
 pub(crate) use identity::OwnIdentity;
 pub(crate) use reload::files;
+pub(crate) use standing::Standing;
 pub(crate) use stream::{Diagnosis, UpstreamStream};
 
 /// Everything that one exporter's handshakes decide with. Immutable.
@@ -37,6 +39,8 @@ pub(crate) struct ClientSnapshot {
     pub(crate) server_name_override: Option<String>,
     /// What we show when asked; `None` when nothing is configured.
     pub(crate) own: Option<Arc<OwnIdentity>>,
+    /// The one in `config`, to ask it outside of a handshake; `None` when nothing is verified.
+    pub(super) verifier: Option<Arc<ServerVerifier>>,
     /// Whom the upstream's CAs took back.
     pub(crate) revocations: Option<Arc<Revocations>>,
     /// The CAs that upstreams are verified with, for messages.
@@ -120,13 +124,14 @@ fn load_after(
         None => None,
     };
     ends.extend(expiry::lists(revocations.as_deref()));
-    let builder =
-        match anchors {
-            Some(anchors) => builder.with_custom_certificate_verifier(Arc::new(
-                ServerVerifier::new(anchors, algorithms, revocations.clone()),
-            )),
-            None => builder.with_custom_certificate_verifier(Arc::new(NoVerifier(algorithms))),
-        };
+    let verifier = anchors
+        .map(|anchors| Arc::new(ServerVerifier::new(anchors, algorithms, revocations.clone())));
+    let builder = match &verifier {
+        Some(verifier) => {
+            builder.with_custom_certificate_verifier(Arc::<ServerVerifier>::clone(verifier))
+        }
+        None => builder.with_custom_certificate_verifier(Arc::new(NoVerifier(algorithms))),
+    };
     let own = own.map(|own| Arc::new(OwnIdentity::from(own)));
     let resolver = identity::Resolver(own.clone());
     let mut config = builder.with_client_cert_resolver(Arc::new(resolver));
@@ -140,6 +145,7 @@ fn load_after(
             config: Arc::new(config),
             server_name_override: name,
             own,
+            verifier,
             revocations,
             upstream_cas,
             boundaries,

@@ -11,7 +11,7 @@ use webpki::EndEntityCert;
 use crate::tls::anchors::Anchors;
 use crate::tls::inspect;
 use crate::tls::revocation::Revocations;
-use crate::tls::verifier::judge::{Judge, Side, warn_once};
+use crate::tls::verifier::judge::{Fault, Judge, Leniency, Side, warn_once};
 use crate::tls::verifier::{TrustDomains, explain, mismatch, note, signature};
 
 /// Chain and name.
@@ -39,6 +39,37 @@ impl ServerVerifier {
     }
 }
 
+impl ServerVerifier {
+    /// Why a chain that was accepted before would not be now; `None` if it would.
+    pub(in crate::tls) fn fault(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Option<Fault> {
+        self.judge(end_entity, intermediates, server_name, now).err()
+    }
+
+    /// Chain and name as of `now`.
+    fn judge(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<Option<Leniency>, Fault> {
+        let leniency = self.0.judge(end_entity, intermediates, now)?;
+        // A v1 certificate cannot be parsed here; it has no names to be valid for either.
+        EndEntityCert::try_from(end_entity)
+            .and_then(|leaf| leaf.verify_is_valid_for_subject_name(server_name))
+            .map_err(|error| {
+                mismatch::name_mismatch(server_name, inspect::describe(end_entity), &error)
+            })?;
+        Ok(leniency)
+    }
+}
+
 impl ServerCertVerifier for ServerVerifier {
     fn verify_server_cert(
         &self,
@@ -48,15 +79,7 @@ impl ServerCertVerifier for ServerVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let judged = self.0.judge(end_entity, intermediates, now).and_then(|leniency| {
-            // A v1 certificate cannot be parsed here; it has no names to be valid for either.
-            EndEntityCert::try_from(end_entity)
-                .and_then(|leaf| leaf.verify_is_valid_for_subject_name(server_name))
-                .map_err(|error| {
-                    mismatch::name_mismatch(server_name, inspect::describe(end_entity), &error)
-                })?;
-            Ok(leniency)
-        });
+        let judged = self.judge(end_entity, intermediates, server_name, now);
         match judged {
             Ok(leniency) => {
                 if let Some(leniency) = leniency {

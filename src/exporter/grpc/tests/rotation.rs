@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use tonic::Code;
 
 use crate::config::sections::Exporter as Section;
 use crate::exporter::testing::load::Load;
+use crate::exporter::testing::web::http_config;
 use crate::exporter::testing::{
-    Backend, Reply, ServerOptions, batch, blueprint, eventually, grpc_config, mtls, publish,
+    Backend, Reply, Seen, ServerOptions, batch, blueprint, eventually, grpc_config, mtls, publish,
     server_config,
 };
 use crate::exporter::{Blueprint, Exporter};
 use crate::signal::Signal;
-use crate::tls::testing::{TestPki, client_params, client_tls};
+use crate::tls::testing::{TestPki, client_params, client_tls, pem_file, server_params};
 
 fn prepared(backend: &Backend, pki: &TestPki) -> (Blueprint, Arc<Exporter>) {
     let mut config = grpc_config(backend.address, Some(client_tls(pki)));
@@ -152,4 +154,49 @@ async fn a_connection_does_not_outlive_the_certificate_that_it_carries() {
     assert_eq!(failure.reason, "upstream_own_certificate_expired", "{}", failure.message);
     assert!(failure.message.contains("our certificate CN=short-lived"), "{}", failure.message);
     assert!(failure.message.ends_with("; renew it; it is read by itself"), "{}", failure.message);
+}
+
+/// Scenario: a list is published that names the upstream's certificate, and the upstream, which
+/// knows why, answers no new handshake.
+/// Guarantees: the connections made before end all the same, without being asked, over gRPC and
+/// over HTTP.
+#[tokio::test]
+async fn a_revoked_upstream_cannot_stay_by_keeping_silent() {
+    let pki = TestPki::new();
+    let mut params = server_params(&["localhost", "127.0.0.1"]);
+    params.serial_number = Some(rcgen::SerialNumber::from(4711_u64));
+    let leaf = pki.ca.issue(params);
+    let day = time::Duration::days(1);
+    let list = pki.write("upstream.crl", pki.ca.list(1, &[], day));
+    let mut client = client_tls(&pki);
+    client.crl = vec![pem_file("tls.crl_file", list)];
+    let alpn =
+        |name: &[u8]| ServerOptions { alpn: vec![name.to_vec()], ..ServerOptions::default() };
+    let success = |_: usize, _: &Seen| {
+        let mut head = Reply::head();
+        head.headers_mut().insert("grpc-status", "0".parse().unwrap());
+        Reply::Full(head, Bytes::new(), None)
+    };
+    for over_http in [false, true] {
+        pki.write("upstream.crl", pki.ca.list(1, &[], day));
+        let backend = Backend::start(Some(server_config(&leaf, alpn(b"h2"))), success).await;
+        let section = if over_http {
+            let base = format!("https://localhost:{}", backend.address.port());
+            Section::Http(Box::new(http_config(&base, client.clone())))
+        } else {
+            Section::Grpc(Box::new(grpc_config(backend.address, Some(client.clone()))))
+        };
+        let blueprint = blueprint(section);
+        let exporter = Exporter::new(&blueprint);
+        exporter.connect();
+        exporter.export(&batch(Signal::Traces, b"x")).await.unwrap();
+        assert_eq!(backend.open(), 1);
+        // It refuses before it shows a certificate.
+        backend.rekey(server_config(&leaf, alpn(b"nothing-known")));
+        pki.write("upstream.crl", pki.ca.list(2, &[4711], day));
+        publish(&blueprint);
+        eventually("the connection is gone", || backend.open() == 0).await;
+        assert!(exporter.export(&batch(Signal::Traces, b"x")).await.is_err());
+        assert_eq!(backend.seen().len(), 1);
+    }
 }
