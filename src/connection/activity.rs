@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -42,6 +43,7 @@ pub(super) struct Activity<C> {
     closes_after_answer: AtomicBool,
     unread: Unread,
     is_flooding: AtomicBool,
+    is_window_small: AtomicBool,
 }
 
 impl<C: Consumer> Activity<C> {
@@ -56,6 +58,7 @@ impl<C: Consumer> Activity<C> {
             closes_after_answer: AtomicBool::new(false),
             unread: Unread::default(),
             is_flooding: AtomicBool::new(false),
+            is_window_small: AtomicBool::new(false),
         })
     }
 
@@ -72,7 +75,8 @@ impl<C: Consumer> Activity<C> {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         let era = self.unread.begin();
-        Ok(response.map(|body| Tracked { body, era, guard }))
+        let waits = self.is_window_small.load(Ordering::Relaxed);
+        Ok(response.map(|body| Tracked { body, waits, last: None, era, guard }))
     }
 }
 
@@ -95,6 +99,11 @@ impl<C> Activity<C> {
     /// The answers that the peer has not taken.
     pub(super) fn unread(&self) -> &Unread {
         &self.unread
+    }
+
+    /// Whether an answer may not fit into the window of its stream.
+    pub(super) fn set_window_small(&self, is_small: bool) {
+        self.is_window_small.store(is_small, Ordering::Relaxed);
     }
 
     /// The peer sends frames without end that carry nothing.
@@ -208,6 +217,11 @@ impl Unread {
 /// An answer's body; the request is over when it is dropped.
 pub(super) struct Tracked<B, C> {
     body: B,
+    /// hyper hands an answer over as soon as one byte of it fits into the window, and the rest waits
+    /// where nobody sees it. With a small window the last byte is handed over by itself, which hyper
+    /// does when all before it is sent.
+    waits: bool,
+    last: Option<Bytes>,
     era: bool,
     guard: InFlight<C>,
 }
@@ -218,22 +232,33 @@ impl<B, C> Drop for Tracked<B, C> {
     }
 }
 
-impl<B: Body + Unpin, C> Body for Tracked<B, C> {
-    type Data = B::Data;
+impl<B: Body<Data = Bytes> + Unpin, C> Body for Tracked<B, C> {
+    type Data = Bytes;
     type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if let Some(last) = self.last.take() {
+            return Poll::Ready(Some(Ok(Frame::data(last))));
+        }
+        let mut polled = Pin::new(&mut self.body).poll_frame(context);
+        if self.waits
+            && let Poll::Ready(Some(Ok(frame))) = &mut polled
+            && let Some(data) = frame.data_mut().filter(|data| data.len() > 1)
+        {
+            self.last = Some(data.split_off(data.len() - 1));
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.last.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
+        // Asked for before the first piece is taken.
         self.body.size_hint()
     }
 }

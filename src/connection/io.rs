@@ -143,7 +143,10 @@ impl<C> Guarded<C> {
     /// Takes note of bytes that came.
     fn arrived(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.activity.bytes_arrived();
-        if self.meter.as_mut().is_none_or(|meter| meter.take(bytes)) {
+        let Some(meter) = &mut self.meter else { return Ok(()) };
+        let is_fine = meter.take(bytes);
+        self.activity.set_window_small(meter.is_window_small());
+        if is_fine {
             return Ok(());
         }
         self.activity.floods();

@@ -4,7 +4,8 @@
 //! Each is answered or ignored, so a flood of them costs the gateway as much as the peer and never
 //! ends by itself. Guarantees that a peer may send [`PER_SECOND`] of them for ever, [`BURST`] at
 //! once, and [`PER_REQUEST`] more with each request. Only the nine bytes before each frame are
-//! looked at; the clock only after a burst. Decides nothing else: h2 parses every byte itself.
+//! looked at; the clock only after a burst. Also knows whether the peer lets answers come in small
+//! pieces only. Decides nothing else: h2 parses every byte itself.
 
 use tokio::time::Instant;
 
@@ -16,6 +17,9 @@ pub(super) struct Meter {
     head: [u8; HEAD],
     /// Bytes of the head that are there.
     read: u8,
+    /// Within the payload of SETTINGS; `head` holds its entries, one after the other.
+    in_settings: bool,
+    is_window_small: bool,
     /// What is left of the allowance.
     left: u32,
     since: Instant,
@@ -24,7 +28,20 @@ pub(super) struct Meter {
 impl Meter {
     /// For a connection that begins with a preface of so many bytes.
     pub(super) fn new(preface: u32) -> Self {
-        Self { skip: preface, head: [0; HEAD], read: 0, left: BURST, since: Instant::now() }
+        Self {
+            skip: preface,
+            head: [0; HEAD],
+            read: 0,
+            in_settings: false,
+            is_window_small: false,
+            left: BURST,
+            since: Instant::now(),
+        }
+    }
+
+    /// Whether an answer may be larger than the window of a new stream.
+    pub(super) fn is_window_small(&self) -> bool {
+        self.is_window_small
     }
 
     /// Takes the next bytes; false when the peer has gone too far.
@@ -32,8 +49,12 @@ impl Meter {
         while !bytes.is_empty() {
             if self.skip > 0 {
                 let count = bytes.len().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
-                bytes = bytes.get(count..).unwrap_or_default();
+                let (payload, rest) = bytes.split_at_checked(count).unwrap_or_default();
+                bytes = rest;
                 self.skip -= u32::try_from(count).unwrap_or_default();
+                if self.in_settings {
+                    self.read_settings(payload);
+                }
                 continue;
             }
             let free = self.head.get_mut(usize::from(self.read)..).unwrap_or_default();
@@ -46,12 +67,30 @@ impl Meter {
                 self.read = 0;
                 let [high, middle, low, kind, flags, ..] = self.head;
                 self.skip = u32::from_be_bytes([0, high, middle, low]);
+                self.in_settings = kind == SETTINGS && self.skip > 0;
                 if !self.allows(kind, flags) {
                     return false;
                 }
             }
         }
         true
+    }
+
+    fn read_settings(&mut self, payload: &[u8]) {
+        for byte in payload {
+            if let Some(place) = self.head.get_mut(usize::from(self.read)) {
+                *place = *byte;
+            }
+            self.read += 1;
+            if self.read == SETTING {
+                self.read = 0;
+                let [0, INITIAL_WINDOW_SIZE, value @ .., _, _, _] = self.head else { continue };
+                self.is_window_small = u32::from_be_bytes(value) < SMALL_WINDOW;
+            }
+        }
+        if self.skip == 0 {
+            self.read = 0;
+        }
     }
 
     /// A frame of `self.skip` bytes.
@@ -92,6 +131,9 @@ const HEAD: usize = 9;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const SETTING: u8 = 6;
+const INITIAL_WINDOW_SIZE: u8 = 4;
 const END_STREAM: u8 = 1;
 
 /// Far more than any client needs. Below it a flood is not worth its name.
@@ -99,6 +141,9 @@ const PER_SECOND: u32 = 1000;
 const BURST: u32 = 10_000;
 /// Clients measure the line with a ping for each answer, and open two windows after it.
 const PER_REQUEST: u32 = 8;
+
+/// Answers are shorter.
+const SMALL_WINDOW: u32 = 16 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -167,6 +212,25 @@ mod tests {
             let mut meter = Meter::new(24);
             assert!(stream.chunks(size).all(|piece| meter.take(piece)));
             assert_eq!(meter.left, BURST - 50, "in pieces of {size}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_small_window_is_known_however_the_settings_are_cut() {
+        let settings = |window: u32| {
+            let other = [0, 3, 0, 0, 0, 100];
+            let own = [&[0, INITIAL_WINDOW_SIZE][..], &window.to_be_bytes()].concat();
+            frame(SETTINGS, 0, &[&other[..], &own, &other].concat())
+        };
+        let stream = [settings(1), frame(PING, 0, &[0; 8]), settings(65_535)].concat();
+        for size in [1, 2, 5, 6, 9, 11, stream.len()] {
+            let mut meter = Meter::new(0);
+            let (first, rest) = stream.split_at(settings(1).len());
+            assert!(first.chunks(size).all(|piece| meter.take(piece)));
+            assert!(meter.is_window_small(), "in pieces of {size}");
+            assert!(rest.chunks(size).all(|piece| meter.take(piece)));
+            assert!(!meter.is_window_small(), "in pieces of {size}");
+            assert_eq!(meter.left, BURST - 3);
         }
     }
 }

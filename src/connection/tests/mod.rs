@@ -1,6 +1,7 @@
 //! Deadlines of one connection, on a paused clock over socket pairs.
 
 mod age;
+mod windows;
 
 use std::io;
 
@@ -241,71 +242,6 @@ async fn a_drain_waits_for_requests_and_not_for_peers() {
         serving.await.unwrap();
     }
     assert!(start.elapsed() <= Duration::from_secs(3), "took {:?}", start.elapsed());
-}
-
-/// Five requests of a client that lets the gateway send no answer.
-async fn closed_window(
-    stream: UnixStream,
-) -> (h2::client::SendRequest<Bytes>, h2::client::Connection<UnixStream, Bytes>) {
-    let mut builder = h2::client::Builder::new();
-    let handshake = builder.initial_window_size(0).handshake::<_, Bytes>(stream);
-    let (mut sender, connection) = handshake.await.unwrap();
-    for _ in 0..5 {
-        let request = Request::get("http://x/").body(()).unwrap();
-        let (answer, _body) = sender.send_request(request, true).unwrap();
-        // Whoever drops the future resets the stream.
-        tokio::spawn(async move {
-            let Ok(answer) = answer.await else { return };
-            let mut body = answer.into_body();
-            while let Some(Ok(_)) = body.data().await {}
-        });
-    }
-    (sender, connection)
-}
-
-/// Scenario: a client sends requests and a window of zero, and keeps the connection alive.
-/// Guarantees: it is cut when `write_timeout` is over, and counted.
-#[tokio::test(start_paused = true)]
-async fn a_peer_that_takes_no_answer_is_cut_in_time() {
-    let bench = Bench::new(ServerLimits::default(), None);
-    let (near, serving) = bench.connect();
-    let start = Instant::now();
-    let (_sender, connection) = closed_window(near).await;
-    let _broken = connection.await;
-    let seconds = start.elapsed().as_secs();
-    assert!((30..32).contains(&seconds), "cut after {seconds} s");
-    serving.await.unwrap();
-    assert_eq!(bench.ended("answers_not_read"), 1);
-}
-
-/// Scenario: the same, but the client opens its window after a while.
-/// Guarantees: whoever takes its answers within `write_timeout` is not cut.
-#[tokio::test(start_paused = true)]
-async fn a_peer_that_takes_its_answers_late_is_not_cut() {
-    let bench = Bench::new(ServerLimits::default(), None);
-    let (near, _serving) = bench.connect();
-    let (_sender, mut connection) = closed_window(near).await;
-    assert!(timeout(Duration::from_secs(25), &mut connection).await.is_err());
-    connection.set_initial_window_size(1 << 16).unwrap();
-    let closed = timeout(Duration::from_secs(300), connection).await;
-    assert!(closed.is_err(), "{closed:?}");
-    assert_eq!(bench.ended("answers_not_read"), 0);
-}
-
-/// Guarantees: answers that nobody reads hold up a drain for a few seconds only.
-#[tokio::test(start_paused = true)]
-async fn a_drain_does_not_wait_for_answers_that_nobody_reads() {
-    let bench = Bench::new(ServerLimits::default(), None);
-    let (near, serving) = bench.connect();
-    let (_sender, connection) = closed_window(near).await;
-    let driving = tokio::spawn(connection);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let start = Instant::now();
-    bench.drain.begin(start + Duration::from_secs(300));
-    serving.await.unwrap();
-    let seconds = start.elapsed().as_secs();
-    assert!((4..8).contains(&seconds), "held up for {seconds} s");
-    let _cut = driving.await.unwrap();
 }
 
 /// Guarantees: what one connection costs beside the libraries' buffers does not grow unnoticed.

@@ -47,7 +47,7 @@ const TESTED: &[(u8, &str, &str)] = &[
     (28, "src/acceptor/tests.rs", "handshakes_under_way_are_capped"),
     (29, FLOODS, "control_frames_without_end_are_cut"),
     (29, FLOODS, "floods_within_streams_are_cut"),
-    (29, CONNECTION, "a_peer_that_takes_no_answer_is_cut_in_time"),
+    (29, "src/connection/tests/windows.rs", "a_peer_that_takes_no_answer_is_cut_in_time"),
     (30, "src/receiver/conformance/limits.rs", "l01_the_limit_holds_after_inflating"),
     (30, "tests/it/hostile/calls.rs", "a_deep_request_ends_nothing"),
     (30, "tests/it/hostile/calls.rs", "a_body_that_inflates_without_end_is_given_up"),
