@@ -4,6 +4,7 @@
 //! [`store::Store`] publishes it to the handshakes through one pointer. Only this folder and
 //! `acceptor` name the TLS library. Knows nothing of HTTP or OTLP.
 
+mod ahead;
 mod anchors;
 pub(crate) mod client;
 mod error;

@@ -10,17 +10,21 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::tls::ahead::Ahead;
+
 /// A stream and what came first out of it.
 #[derive(Debug)]
 pub(crate) struct Recorded<S> {
     stream: S,
     first: Option<Vec<u8>>,
+    /// In use when the handshake is over: until then others may read from the stream.
+    ahead: Ahead,
 }
 
 impl<S> Recorded<S> {
     /// Starts to record.
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, first: Some(Vec::new()) }
+        Self { stream, first: Some(Vec::new()), ahead: Ahead::default() }
     }
 
     /// Ends the recording: the handshake is over.
@@ -50,9 +54,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Recorded<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let Some(first) = &mut this.first else {
+            return this.ahead.poll_read(&mut this.stream, context, buffer);
+        };
         let before = buffer.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
-        if let (Some(first), Poll::Ready(Ok(()))) = (&mut this.first, &polled) {
+        if let Poll::Ready(Ok(())) = &polled {
             let new = buffer.filled().get(before..).unwrap_or_default();
             let room = MAX_RECORDED.saturating_sub(first.len()).min(new.len());
             first.extend_from_slice(new.get(..room).unwrap_or_default());
