@@ -3,7 +3,9 @@
 //! Guarantees that it does not outlive the certificate of ours that it carries.
 
 use std::future::pending;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use h2::client::Connection;
@@ -12,6 +14,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::config::sections::ClientKeepalive;
 use crate::exporter::payload::Payload;
+use crate::exporter::upstream::cork::{Cork, Corked};
 use crate::exporter::upstream::io::Heard;
 use crate::exporter::upstream::link::LinkState;
 use crate::exporter::upstream::{Io, Lifetime};
@@ -21,18 +24,44 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// How long a peer may take to answer the ping that follows a request without an answer.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A connection whose requests of one turn are written together.
+pub(super) struct Driven {
+    connection: Connection<Corked<Io>, Payload>,
+    cork: Cork<Io>,
+}
+
+impl Driven {
+    pub(super) fn new(connection: Connection<Corked<Io>, Payload>, cork: Cork<Io>) -> Self {
+        cork.push_in();
+        Self { connection, cork }
+    }
+}
+
+impl Future for Driven {
+    type Output = Result<(), h2::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut polled = Pin::new(&mut self.connection).poll(context);
+        if polled.is_pending() && self.cork.poll_release(context) {
+            // It reads the error, and tells those who wait for answers.
+            polled = Pin::new(&mut self.connection).poll(context);
+        }
+        polled
+    }
+}
+
 /// Runs until the connection has ended. It ends when the peer closes it, when a ping goes
 /// unanswered, before our certificate ends, or shortly after its last user is gone.
 pub(super) async fn run(
-    mut connection: Connection<Io, Payload>,
+    mut driven: Driven,
     state: Arc<LinkState>,
     heard: Heard,
     keepalive: Option<ClientKeepalive>,
     lifetime: Option<Lifetime>,
 ) {
-    let pings = connection.ping_pong();
+    let pings = driven.connection.ping_pong();
     let ended = tokio::select! {
-        ended = &mut connection => ended.err().map(|error| error.to_string()),
+        ended = &mut driven => ended.err().map(|error| error.to_string()),
         () = watch_over(pings, &state, &heard, keepalive.as_ref()) => {
             Some("it did not answer a ping, so the connection was closed".to_owned())
         }
@@ -41,7 +70,7 @@ pub(super) async fn run(
                 .to_owned(),
         ),
         () = state.abandoned() => {
-            let _late = timeout(GOODBYE, &mut connection).await;
+            let _late = timeout(GOODBYE, &mut driven).await;
             None
         }
     };

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::exporter::payload::Payload;
+use crate::exporter::upstream::cork::{Cork, Corked};
 use crate::exporter::upstream::dialer::Dialed;
 use crate::exporter::upstream::io::Heard;
 use crate::exporter::upstream::pool::Release;
@@ -48,7 +49,8 @@ pub(super) struct LinkState {
 /// A connection together with what its driver needs.
 pub(super) struct Opened {
     pub(super) link: Link,
-    pub(super) connection: Connection<Io, Payload>,
+    pub(super) connection: Connection<Corked<Io>, Payload>,
+    pub(super) cork: Cork<Io>,
     pub(super) heard: Heard,
     pub(super) lifetime: Option<Lifetime>,
 }
@@ -74,6 +76,7 @@ impl Link {
             ));
         }
         let heard = io.heard();
+        let (io, cork) = Corked::new(io);
         let opening = async {
             let (sender, mut connection) = h2::client::Builder::new()
                 .initial_max_send_streams(INITIAL_STREAMS)
@@ -103,7 +106,7 @@ impl Link {
             Ok(Ok((sender, connection))) => {
                 let state = Arc::default();
                 let link = Self { sender, address, generation, diagnosis, standing, state };
-                Ok(Opened { link, connection, heard, lifetime })
+                Ok(Opened { link, connection, cork, heard, lifetime })
             }
         }
     }

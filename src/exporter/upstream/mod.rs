@@ -5,6 +5,7 @@
 //! nothing of gRPC or OTLP.
 
 mod address;
+mod cork;
 mod dialer;
 mod driver;
 mod error;

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{info, warn};
 
 use crate::config::sections::ClientKeepalive;
+use crate::exporter::upstream::driver::Driven;
 use crate::exporter::upstream::link::{Link, Opened};
 use crate::exporter::upstream::pace::{self, Acquire};
 use crate::exporter::upstream::{Address, ConnectError, Dialer, Handover, Lease, driver};
@@ -245,10 +246,10 @@ impl Shared {
         let mut state = self.lock();
         state.dialing = false;
         match opened {
-            Ok(Opened { link, connection, heard, lifetime }) => {
+            Ok(Opened { link, connection, cork, heard, lifetime }) => {
                 let keepalive = self.settings.keepalive.clone();
                 state.tasks.spawn(driver::run(
-                    connection,
+                    Driven::new(connection, cork),
                     link.state(),
                     heard,
                     keepalive,
