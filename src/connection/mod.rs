@@ -161,7 +161,7 @@ impl<C: Consumer> Endpoint<C> {
         trust: Trust,
         draining: &mut Draining,
     ) -> End {
-        let service = service_fn(|request| Arc::clone(activity).answer(request));
+        let service = service_fn(|request| Box::pin(Arc::clone(activity).answer(request)));
         let connection = self.protocols.http1.serve_connection(TokioIo::new(io), service);
         supervise::run(pin!(connection), activity, &self.http1_terms, trust, draining).await
     }
@@ -173,7 +173,8 @@ impl<C: Consumer> Endpoint<C> {
         trust: Trust,
         draining: &mut Draining,
     ) -> End {
-        let service = service_fn(|request| Arc::clone(activity).answer(request));
+        // Boxed, as hyper moves it several times before it begins, and it is large.
+        let service = service_fn(|request| Box::pin(Arc::clone(activity).answer(request)));
         let connection = self.protocols.http2.serve_connection(TokioIo::new(io), service);
         supervise::run(pin!(connection), activity, &self.http2_terms, trust, draining).await
     }

@@ -1,9 +1,11 @@
 //! The thorough way: any byte may be the last of its frame.
 //!
-//! Guarantees that its state between frames is of fixed size, and that the time for a frame is
+//! Guarantees that its state between frames is of bounded size, and that the time for a frame is
 //! linear in its length. Leaves whole fields to [`super::walk`].
 
 use std::num::NonZeroU32;
+
+use smallvec::SmallVec;
 
 use super::count::Count;
 use super::error::{CheckError, Fault, Place};
@@ -20,9 +22,9 @@ use crate::signal::Signal;
 pub(crate) struct Checker {
     /// The innermost open message or group; the first is the request.
     here: Open,
-    /// Those around it, the request first; only `depth` are in use.
-    around: [Open; MOST_LEVELS],
-    depth: usize,
+    /// Those around it, the request first; at most [`MOST_LEVELS`]. What is usual has its place
+    /// here, as a checker is moved several times for each request.
+    around: SmallVec<[Open; USUAL_LEVELS]>,
     /// Bytes of the request taken so far.
     offset: u64,
     step: Step,
@@ -33,6 +35,9 @@ pub(crate) struct Checker {
     /// Up to here fields are not left to the walker, which has stopped in them before.
     slow_until: u64,
 }
+
+/// From the request down to the values of a span's attributes.
+const USUAL_LEVELS: usize = 8;
 
 /// An open message or group.
 #[derive(Clone, Copy, Debug)]
@@ -81,8 +86,7 @@ impl Checker {
         let request = Open { end: u64::MAX, group: None, message };
         Self {
             here: request,
-            around: [request; MOST_LEVELS],
-            depth: 0,
+            around: SmallVec::new(),
             offset: 0,
             step: Step::Key,
             number: Varint::default(),
@@ -111,7 +115,7 @@ impl Checker {
     pub(crate) fn finish(mut self) -> Result<Checked, CheckError> {
         self.push(&[])?;
         match self.step {
-            Step::Key if self.depth == 0 && self.number.len == 0 => {
+            Step::Key if self.around.is_empty() && self.number.len == 0 => {
                 Ok(Checked { items: self.count.items() })
             }
             _ => Err(self.error(Fault::Truncated)),
@@ -166,7 +170,7 @@ impl Checker {
 
     /// Leaves messages whose end is reached.
     fn close(&mut self) -> Result<(), Fault> {
-        while self.offset == self.here.end && self.depth > 0 {
+        while self.offset == self.here.end && !self.around.is_empty() {
             if self.here.group.is_some() {
                 return Err(Fault::Group);
             }
@@ -176,17 +180,17 @@ impl Checker {
     }
 
     fn leave(&mut self) {
-        self.depth = self.depth.saturating_sub(1);
-        if let Some(outer) = self.around.get(self.depth) {
-            self.here = *outer;
+        if let Some(outer) = self.around.pop() {
+            self.here = outer;
         }
     }
 
     fn enter(&mut self, inner: Open) -> Result<(), Fault> {
-        let slot = self.around.get_mut(self.depth).ok_or(Fault::Depth)?;
-        *slot = self.here;
+        if self.around.len() == MOST_LEVELS {
+            return Err(Fault::Depth);
+        }
+        self.around.push(self.here);
         self.here = inner;
-        self.depth += 1;
         self.next_field();
         Ok(())
     }
@@ -216,7 +220,7 @@ impl Checker {
 
     /// How many messages may still be nested in the one at hand.
     fn levels(&self) -> u32 {
-        u32::try_from(MOST_LEVELS - self.depth).unwrap_or_default()
+        u32::try_from(MOST_LEVELS - self.around.len()).unwrap_or_default()
     }
 
     /// Takes the bytes before `end` that are in the frame.
@@ -288,7 +292,7 @@ impl Checker {
         if self.here.group.is_none() && self.known(number).is_some() {
             return Err(Fault::WireType { found: wire_type });
         }
-        if self.depth == MOST_LEVELS {
+        if self.around.len() == MOST_LEVELS {
             return Err(Fault::Depth);
         }
         self.step = match wire_type {
