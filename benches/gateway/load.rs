@@ -12,7 +12,7 @@ use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, interval, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -98,6 +98,44 @@ impl Load {
             Ok(ended) => ended,
         }
     }
+}
+
+/// Requests at a steady rate, whatever becomes of those before (open loop): how long each took.
+pub async fn steady(
+    aim: &Aim,
+    connections: usize,
+    per_second: f64,
+    time: Duration,
+) -> Outcome<Vec<Duration>> {
+    let mut open = Vec::new();
+    for _ in 0..connections {
+        open.push(Connection::open(aim).await?);
+    }
+    let mut open = open.into_iter().cycle();
+    let mut in_flight = JoinSet::new();
+    let began = Instant::now();
+    let mut ticks = interval(Duration::from_millis(1));
+    let mut sent = 0.0;
+    while began.elapsed() < time {
+        ticks.tick().await;
+        // The first part only warms up.
+        let counts = began.elapsed() > time / 4;
+        while sent < began.elapsed().as_secs_f64() * per_second {
+            sent += 1.0;
+            let Some(mut connection) = open.next() else { break };
+            let shot = aim.shot.clone();
+            in_flight.spawn(async move {
+                let began = Instant::now();
+                connection.shoot(&shot).await?;
+                Outcome::Ok(counts.then(|| began.elapsed()))
+            });
+        }
+    }
+    let mut taken = Vec::new();
+    while let Some(ended) = in_flight.join_next().await {
+        taken.extend(ended??);
+    }
+    Ok(taken)
 }
 
 async fn first_error(tasks: &mut JoinSet<Outcome<()>>) -> Outcome<()> {

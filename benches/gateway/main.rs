@@ -42,6 +42,9 @@ pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 /// Connections that are counted for their memory.
 const IDLE: usize = 1000;
 
+/// Connections at a steady rate.
+const CONNECTIONS: usize = 4;
+
 struct Options {
     quick: bool,
     only: Option<String>,
@@ -176,10 +179,32 @@ impl Bench<'_> {
         if scenario.name == "grpc-512" {
             table.push(resident);
         }
+        if scenario.name == "grpc-10" {
+            let slowest = rate.medians().into_iter().fold(f64::INFINITY, f64::min);
+            table.push(self.latency(&processes, scenario, slowest / 2.0).await?);
+        }
         for process in processes {
             process.stop().await?;
         }
         Ok(())
+    }
+
+    /// The time in which 99 of 100 requests are answered, at the same steady rate for all.
+    async fn latency(&self, all: &[Process], scenario: &Scenario, rate: f64) -> Outcome<Row> {
+        let title = "p99 latency at half the slowest one's load, 10 spans";
+        let mut row = Row::new(title, "ms", None, self.peers.len());
+        for _ in 0..self.options.rounds {
+            for (at, process) in all.iter().enumerate() {
+                let aim = self.aim(process, scenario)?;
+                let time = self.options.measured();
+                let mut taken = load::steady(&aim, CONNECTIONS, rate, time).await?;
+                taken.sort_unstable();
+                let slow = taken.get(taken.len() * 99 / 100).ok_or("no requests")?;
+                row.add(at, ms(*slow));
+            }
+        }
+        println!("latency: {rate:.0} requests/s, ms {:.2?}", row.medians());
+        Ok(row)
     }
 
     #[expect(clippy::cast_precision_loss, reason = "thousands of requests")]
