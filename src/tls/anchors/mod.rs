@@ -15,6 +15,7 @@ use crate::config::types::Pem;
 use crate::metrics::End;
 use crate::tls::error::problem;
 use crate::tls::expiry;
+use crate::tls::file::give_way;
 use crate::tls::inspect::{self, CertificateFacts, Purpose, named};
 use crate::tls::material;
 use crate::tls::pem::{Block, Label};
@@ -91,6 +92,7 @@ fn read(ca: &Pem, purpose: &Purpose, warnings: &mut Vec<Problem>) -> Result<Anch
             continue;
         }
         entries += 1;
+        give_way();
         if let Some(first) = seen.get(&block.der) {
             let message = format!("repeats on line {} the certificate of line {first}", block.line);
             warnings.push(problem(ca, block.line, "ca_duplicate", message, "leave one of them"));

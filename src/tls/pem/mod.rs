@@ -11,6 +11,8 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use crate::tls::file::give_way;
+
 pub(crate) use label::{KeyForm, Label};
 
 /// One `-----BEGIN X-----` ... `-----END X-----`.
@@ -58,6 +60,9 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Block>, Fault> {
     let mut open: Option<Open<'_>> = None;
     for (index, line) in text.lines().enumerate() {
         let (number, line) = (index + 1, line.trim());
+        if number.is_multiple_of(LINES) {
+            give_way();
+        }
         if let Some(rest) = line.strip_prefix("-----BEGIN ") {
             if let Some(block) = open {
                 return Err(found::no_end(block.line, block.label, Some(number)));
@@ -144,9 +149,8 @@ impl<'a> Open<'a> {
             None if rest.contains("-----") => return Err(found::glued(line)),
             None => return Err(found::broken_marker(line)),
         }
-        let der = DECODER
-            .decode(&self.base64)
-            .map_err(|_error| found::damaged(self.line, self.label, self.base64.len()))?;
+        let der = decoded(self.base64.as_bytes())
+            .ok_or_else(|| found::damaged(self.line, self.label, self.base64.len()))?;
         if der.is_empty() {
             return Err(found::empty_block(self.line, self.label));
         }
@@ -154,6 +158,30 @@ impl<'a> Open<'a> {
         Ok(Block { label, line: self.line, der })
     }
 }
+
+/// In parts, for one may be long.
+fn decoded(base64: &[u8]) -> Option<Vec<u8>> {
+    let mut der = Vec::with_capacity(base64.len() / 4 * 3 + 3);
+    let mut rest = base64;
+    while rest.len() > PART {
+        let (part, after) = rest.split_at_checked(PART)?;
+        // Padding stands at the very end.
+        if part.contains(&b'=') {
+            return None;
+        }
+        DECODER.decode_vec(part, &mut der).ok()?;
+        rest = after;
+        give_way();
+    }
+    DECODER.decode_vec(rest, &mut der).ok()?;
+    Some(der)
+}
+
+/// Characters decoded at once: a multiple of four.
+const PART: usize = 1 << 16;
+
+/// Lines taken at once.
+const LINES: usize = 1024;
 
 fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() | (byte == b'+') | (byte == b'/') | (byte == b'=')

@@ -84,3 +84,27 @@ proptest::proptest! {
         let _ = parse(&text);
     }
 }
+
+/// Guarantees: what is longer than is decoded at once is the same, whole, cut and with padding in
+/// its middle.
+#[test]
+fn a_block_of_many_parts_is_decoded_as_one() {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
+    let block = |base64: &str| {
+        let lines: Vec<_> = base64.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+        format!("-----BEGIN X509 CRL-----\n{}\n-----END X509 CRL-----\n", lines.join("\n"))
+    };
+    for length in [49_151, 49_152, 49_153, 98_304, 200_000] {
+        let bytes: Vec<u8> = (0..length).map(|n: u32| (n * 7 % 251) as u8).collect();
+        let base64 = BASE64_STANDARD.encode(&bytes);
+        assert_eq!(parse(block(&base64).as_bytes()).unwrap()[0].der, bytes, "{length}");
+        let mut padded = base64.clone().into_bytes();
+        padded[30_003] = b'=';
+        padded.push(b'A');
+        let padded = String::from_utf8(padded).unwrap();
+        assert_eq!(parse(block(&padded).as_bytes()).unwrap_err().reason, "pem_damaged");
+    }
+    let edge = format!("{}={}", "A".repeat((1 << 16) - 1), "A".repeat(64));
+    assert_eq!(parse(block(&edge).as_bytes()).unwrap_err().reason, "pem_damaged");
+}

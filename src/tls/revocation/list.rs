@@ -12,6 +12,7 @@ use rustls_pki_types::SubjectPublicKeyInfoDer;
 use webpki::RawPublicKeyEntity;
 use x509_parser::prelude::{ASN1Time, FromDer, X509Name};
 
+use crate::tls::file::give_way;
 use crate::tls::inspect;
 use crate::tls::revocation::der::{self, Element, Reader, SEQUENCE};
 
@@ -238,10 +239,21 @@ fn entries(revoked: &[u8]) -> Result<Box<[Entry]>, Unfit> {
         let extensions = entry.optional(SEQUENCE).ok_or_else(damaged)?;
         let reason = extensions.map_or(Ok(0), |found| entry_reason(found.value))?;
         entries.push(pack(serial.value, reason));
+        if entries.len().is_multiple_of(ENTRIES) {
+            give_way();
+        }
     }
-    entries.sort_unstable();
+    for part in entries.chunks_mut(ENTRIES) {
+        part.sort_unstable();
+        give_way();
+    }
+    // Merges the parts.
+    entries.sort();
     Ok(entries.into())
 }
+
+/// Entries read or sorted at once.
+const ENTRIES: usize = 4096;
 
 /// The length, 20 bytes, and the reason; what is longer than any serial may be is represented by a
 /// hash.
