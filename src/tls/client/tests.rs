@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
+use crate::config::sections::RevocationScope;
 use crate::tls::server;
 use crate::tls::store::Store;
 use crate::tls::testing::{Leaf, TestPki, client_tls, pem_file, server_params, server_tls};
@@ -38,8 +39,14 @@ fn shows(pki: &TestPki, name: &str) -> Arc<ServerConfig> {
 }
 
 async fn connect(pki: &TestPki, tls: Arc<ServerConfig>) -> (Result<(), UpstreamTlsError>, usize) {
-    let (_store, snapshots) =
-        Store::new(load(&client_tls(pki), &[b"h2", b"http/1.1"]).unwrap().snapshot);
+    connect_as(&client_tls(pki), tls).await
+}
+
+async fn connect_as(
+    client: &ClientTls,
+    tls: Arc<ServerConfig>,
+) -> (Result<(), UpstreamTlsError>, usize) {
+    let (_store, snapshots) = Store::new(load(client, &[b"h2", b"http/1.1"]).unwrap().snapshot);
     let connector = Connector::new(snapshots, "localhost".to_owned());
     let (near, far) = duplex(64 << 10);
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -144,6 +151,34 @@ async fn a_refusal_that_breaks_a_write_is_still_heard() {
     let told = connected.diagnosis.get().unwrap();
     assert_eq!(told.reason(), "upstream_rejected_our_certificate");
     assert!(told.to_string().contains("(alert unknown_ca): it refused our certificate"), "{told}");
+}
+
+/// Scenario: lists of the upstream's CA that name it, that are out of date, that are of another CA,
+/// and one that says nothing about it.
+/// Guarantees: all but the last refuse it before a byte is sent, each with its own reason.
+#[tokio::test]
+async fn nothing_is_sent_to_an_upstream_that_may_have_been_revoked() {
+    let pki = TestPki::new();
+    let leaf = leaf(&pki, "localhost", |params| {
+        params.serial_number = Some(rcgen::SerialNumber::from(4711_u64));
+    });
+    pki.write_pair("listed", &leaf);
+    let day = ::time::Duration::days(1);
+    for (list, reason) in [
+        (pki.ca.list(1, &[4711], day), Some("upstream_cert_revoked")),
+        (pki.ca.list(1, &[4711], -day), Some("upstream_cert_revoked")),
+        (pki.ca.list(1, &[], -day), Some("upstream_crl_expired")),
+        (pki.other_ca.list(1, &[], day), Some("upstream_cert_revocation_unknown")),
+        (pki.ca.list(1, &[4712], day), None),
+    ] {
+        let mut client = client_tls(&pki);
+        client.crl = vec![pem_file("tls.crl_file", pki.write("upstream.crl", list))];
+        client.revocation.scope = RevocationScope::Leaf;
+        let (outcome, received) = connect_as(&client, shows(&pki, "listed")).await;
+        assert_eq!(outcome.as_ref().err().map(UpstreamTlsError::reason), reason, "{outcome:?}");
+        assert_eq!(received, if reason.is_some() { 0 } else { 9 });
+        assert!(outcome.err().is_none_or(|error| error.is_distrust()));
+    }
 }
 
 #[tokio::test]
