@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use rustls::RootCertStore;
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, TrustAnchor};
 
 use crate::config::Problem;
 use crate::config::types::Pem;
@@ -194,6 +194,22 @@ impl Anchors {
         self.system = added;
         let errors: Vec<_> = found.errors.iter().map(|e| inspect::shown(&e.to_string())).collect();
         if errors.is_empty() { String::new() } else { format!(" ({})", errors.join("; ")) }
+    }
+
+    /// Whether one of the roots is within its validity, of which path validation asks nothing.
+    /// Those that were out of it at loading were left out; one may end while it is in use. The
+    /// system's are as good as the system keeps them.
+    pub(super) fn in_force(&self, root: &TrustAnchor<'_>, now: i64) -> bool {
+        // The system's follow the bundle's. A CA may be there twice, renewed with the same key.
+        let own = self.roots.roots.iter().zip(&self.members).filter(|(one, _facts)| *one == root);
+        let mut own = own.map(|(_root, facts)| facts.holds_at(now)).peekable();
+        own.peek().is_none() || own.any(|holds| holds)
+    }
+
+    /// The root of that name that was in force at loading and is not any more.
+    pub(super) fn ended(&self, subject: &str, now: i64) -> Option<&CertificateFacts> {
+        let mut named = self.members.iter().filter(|facts| facts.identity.subject == subject);
+        named.clone().all(|facts| !facts.holds_at(now)).then(|| named.next_back()).flatten()
     }
 
     /// Unix times at which the bundle must be judged anew: where an anchor ends, or one that was

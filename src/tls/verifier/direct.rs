@@ -14,6 +14,7 @@ pub(super) fn signed_by_anchor(
     leaf: &CertificateDer<'_>,
     anchors: &Anchors,
     algorithms: &WebPkiSupportedAlgorithms,
+    now: i64,
 ) -> Option<SubjectPublicKeyInfoDer<'static>> {
     let parts = Parts::of(leaf)?;
     anchors
@@ -22,6 +23,7 @@ pub(super) fn signed_by_anchor(
         .iter()
         .filter(|anchor| anchor.name_constraints.is_none())
         .filter(|anchor| anchor.subject.as_ref() == parts.issuer)
+        .filter(|anchor| anchors.in_force(anchor, now))
         .take(MAX_CHECKS)
         // Anchors hold it without its outermost tag.
         .map(webpki::spki_for_anchor)

@@ -3,6 +3,7 @@
 use rustls::CertificateError;
 use rustls_pki_types::CertificateDer;
 
+use crate::tls::anchors;
 use crate::tls::inspect::{self, CertificateFacts, named, shown};
 use crate::tls::own::V1_MEND;
 use crate::tls::revocation::{Doubt, DoubtKind};
@@ -108,10 +109,11 @@ pub(super) fn refused(
     leaf: CertificateFacts,
     intermediates: &[CertificateDer<'_>],
     error: &webpki::Error,
+    now: i64,
 ) -> Fault {
     let chain: Vec<_> =
         intermediates.iter().take(SHOWN).filter_map(|der| inspect::describe(der)).collect();
-    let (reason, why, help) = words(judge, &leaf, &chain, error);
+    let (reason, why, help) = words(judge, &leaf, &chain, error, now);
     Fault { reason, why, help, leaf: Some(Box::new(leaf)), alert: alert(error) }
 }
 
@@ -120,19 +122,25 @@ fn words(
     leaf: &CertificateFacts,
     chain: &[CertificateFacts],
     error: &webpki::Error,
+    now: i64,
 ) -> Words {
     use webpki::Error as E;
 
     let side = judge.side;
     // The date comes first: a leaf that is out of date is refused whatever else it is.
-    if !leaf.holds_at(time::now()) {
-        return dates(side, leaf, "it");
+    if !leaf.holds_at(now) {
+        return dates(side, leaf, "it", now);
+    }
+    let unvouched =
+        matches!(error, E::UnknownIssuer | E::UnsupportedCertVersion | E::CaUsedAsEndEntity);
+    if let Some(words) = unvouched.then(|| ended_issuer(judge, leaf, chain, now)).flatten() {
+        return words;
     }
     match error {
         E::CertExpired { .. } | E::CertNotValidYet { .. } => {
-            match chain.iter().find(|facts| !facts.holds_at(time::now())) {
-                Some(issuer) => dates(side, issuer, "an issuer that it came with"),
-                None => dates(side, leaf, "it"),
+            match chain.iter().find(|facts| !facts.holds_at(now)) {
+                Some(issuer) => dates(side, issuer, "an issuer that it came with", now),
+                None => dates(side, leaf, "it", now),
             }
         }
         E::UnknownIssuer => unknown_issuer(judge, leaf, chain),
@@ -234,8 +242,7 @@ fn is_algorithm(error: &webpki::Error) -> bool {
     )
 }
 
-fn dates(side: Side, facts: &CertificateFacts, what: &str) -> Words {
-    let now = time::now();
+fn dates(side: Side, facts: &CertificateFacts, what: &str, now: i64) -> Words {
     let clock = inspect::date(now);
     let who = if what == "it" { what.to_owned() } else { format!("{what}, {},", facts.summary()) };
     if facts.not_before > now {
@@ -261,6 +268,19 @@ fn dates(side: Side, facts: &CertificateFacts, what: &str) -> Words {
             "renew it; if it was just renewed, {owner} has not reloaded it (here it is {clock})"
         ),
     )
+}
+
+/// A root that ended while it was in use.
+fn ended_issuer(
+    judge: &Judge,
+    leaf: &CertificateFacts,
+    chain: &[CertificateFacts],
+    now: i64,
+) -> Option<Words> {
+    let ca = judge.anchors.ended(last_issuer(leaf, chain), now)?;
+    let (reason, why, help) = anchors::unfit(ca, &judge.side.purpose(), now)?;
+    let why = format!("its CA {} in {} {why}", named(&ca.identity.subject), judge.anchors.place);
+    Some((reason, why, help.to_owned()))
 }
 
 fn unknown_issuer(judge: &Judge, leaf: &CertificateFacts, chain: &[CertificateFacts]) -> Words {

@@ -127,7 +127,7 @@ impl Judge {
             return Err(explain::doubted(self.side, doubt, facts));
         }
         let Some((leniency, signer)) = self.lenient(leaf, &facts, &refused, now) else {
-            return Err(explain::refused(self, facts, intermediates, &refused));
+            return Err(explain::refused(self, facts, intermediates, &refused, seconds(now)));
         };
         if self.strict {
             return Err(explain::strict(self.side, leniency, facts, &refused));
@@ -175,6 +175,9 @@ impl Judge {
         let all = self.algorithms.all;
         // The library's own lookup hashes the whole list again for each certificate.
         let look_up = |path: &VerifiedPath<'_>| {
+            if !anchors.in_force(path.anchor(), seconds(now)) {
+                return Err(webpki::Error::UnknownIssuer);
+            }
             let Some(lists) = &self.revocations else { return Ok(()) };
             lists.check_path(path, seconds(now)).map_err(|found| {
                 let error = found.kind.error();
@@ -218,7 +221,7 @@ impl Judge {
         if kind == Leniency::Pinned {
             return None;
         }
-        let signer = direct::signed_by_anchor(der, &self.anchors, &self.algorithms)?;
+        let signer = direct::signed_by_anchor(der, &self.anchors, &self.algorithms, seconds(now))?;
         Some((kind, Some(signer)))
     }
 }

@@ -287,3 +287,59 @@ fn t06_an_expired_root_vouches_for_nobody_and_is_named() {
     assert!(fault.why.contains("is left out: it expired on 2021-01-01"), "{}", fault.why);
     assert_eq!(verdict(&judge, &pki, "client.crt").unwrap(), None);
 }
+
+/// Threat 6, for a root that ends while it is in use: its certificate outlives it.
+#[test]
+fn t06_a_root_that_ends_while_it_is_in_use_vouches_for_nobody() {
+    let pki = TestPki::new();
+    let ca = |until| {
+        let mut params = crate::tls::testing::ca_params("Ending");
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        params
+    };
+    let key = rcgen::KeyPair::generate().unwrap();
+    let short = ca(2040).self_signed(&key).unwrap().pem();
+    let renewed = ca(2060).self_signed(&key).unwrap().pem();
+    let of_ca = ca(2040);
+    let issuer = rcgen::Issuer::from_params(&of_ca, &key);
+    let mut params = crate::tls::testing::client_params("late");
+    params.not_after = rcgen::date_time_ymd(2050, 1, 1);
+    let leaf = params.signed_by(&rcgen::KeyPair::generate().unwrap(), &issuer).unwrap();
+    pki.write("leaf.crt", leaf.pem());
+    pki.write("short.crt", &short);
+    pki.write("both.crt", short + &renewed);
+    let at = |year| {
+        let start = rcgen::date_time_ymd(year, 1, 2).unix_timestamp();
+        UnixTime::since_unix_epoch(std::time::Duration::from_secs(start.try_into().unwrap()))
+    };
+    let chain = chain(&pki, "leaf.crt");
+    let judge = |bundle| judge(&pki, bundle, false);
+
+    assert_eq!(judge("short.crt").judge(&chain[0], &[], at(2039)).unwrap(), None);
+    let fault = judge("short.crt").judge(&chain[0], &[], at(2041)).unwrap_err();
+    assert_eq!(fault.reason, "ca_expired");
+    assert!(fault.why.contains("its CA CN=Ending in "), "{}", fault.why);
+    assert!(fault.why.contains("expired on 2040-01-01"), "{}", fault.why);
+    assert_eq!(judge("both.crt").judge(&chain[0], &[], at(2041)).unwrap(), None);
+    assert_eq!(
+        judge("both.crt").judge(&chain[0], &[], at(2051)).unwrap_err().reason,
+        "client_cert_expired"
+    );
+}
+
+/// The same, for a leaf that path validation will not look at.
+#[test]
+fn t06_a_root_that_ended_vouches_for_no_lenient_leaf_either() {
+    let pki = TestPki::new();
+    pki.openssl_ca("my-ca");
+    pki.openssl_request("v1");
+    pki.openssl_sign("v1", "my-ca", "", "-days 36500");
+    let judge = judge(&pki, "my-ca.crt", false);
+    let chain = chain(&pki, "v1.crt");
+    assert_eq!(judge.judge(&chain[0], &[], UnixTime::now()).unwrap(), Some(Leniency::V1));
+    let later = UnixTime::since_unix_epoch(std::time::Duration::from_secs(
+        UnixTime::now().as_secs() + 30 * 365 * 86400,
+    ));
+    let fault = judge.judge(&chain[0], &[], later).unwrap_err();
+    assert_eq!(fault.reason, "ca_expired", "{}", fault.why);
+}
