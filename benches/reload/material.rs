@@ -100,14 +100,14 @@ impl Material {
 
     /// Writes the next list.
     pub fn revoke(&mut self, form: Form) -> Outcome<()> {
-        let list = self.list(form)?;
+        let list = self.list(form, ENTRIES)?;
         replace(&self.path("clients.crl"), &list)
     }
 
     /// Writes another of everything beside the files in force.
     pub fn stage(&mut self) -> Outcome<Staged> {
         let [certificate, key] = self.pair()?;
-        let (bundle, list) = (self.another_bundle()?, self.list(Form::Pem)?);
+        let (bundle, list) = (self.another_bundle()?, self.list(Form::Pem, ENTRIES)?);
         let files = [
             ("tls.key", key.as_bytes()),
             ("tls.crt", certificate.as_bytes()),
@@ -125,7 +125,7 @@ impl Material {
 
     fn pair(&self) -> Outcome<[String; 2]> {
         let key = KeyPair::generate()?;
-        Ok([self.sign("gateway", &key)?.pem(), key.serialize_pem()])
+        Ok([self.sign("gateway", &key, None)?.pem(), key.serialize_pem()])
     }
 
     fn another_bundle(&self) -> Outcome<String> {
@@ -134,19 +134,25 @@ impl Material {
         Ok(format!("{kept}{}", authority("Another authority")?.pem()))
     }
 
-    /// Serial numbers are spread over 16 bytes, as those of CAs are.
-    fn list(&mut self, form: Form) -> Outcome<Vec<u8>> {
+    /// A list that also names so many of the numbered clients.
+    pub fn stage_list(&mut self, clients: u128) -> Outcome<Staged> {
+        let list = self.list(Form::Pem, ENTRIES + clients)?;
+        let fresh = self.path("clients.crl.fresh");
+        std::fs::write(&fresh, list)?;
+        Ok(Staged(vec![(fresh, self.path("clients.crl"))]))
+    }
+
+    fn list(&mut self, form: Form, entries: u128) -> Outcome<Vec<u8>> {
         self.number += 1;
         let now = OffsetDateTime::now_utc();
-        let spread = |n: u128| n.wrapping_mul(0x2545_f491_4f6c_dd1d_8a5c_d789_635d_2dff) >> 1;
         let list = CertificateRevocationListParams {
             this_update: now,
             next_update: now + Duration::days(7),
             crl_number: SerialNumber::from(self.number),
             issuing_distribution_point: None,
-            revoked_certs: (1..=ENTRIES)
+            revoked_certs: (1..=entries)
                 .map(|n| RevokedCertParams {
-                    serial_number: SerialNumber::from_slice(&spread(n).to_be_bytes()),
+                    serial_number: serial(n),
                     revocation_time: now,
                     reason_code: None,
                     invalidity_date: None,
@@ -163,8 +169,17 @@ impl Material {
 
     /// A client of the first authority.
     pub fn client(&self) -> Outcome<Leaf> {
+        self.leaf(None)
+    }
+
+    /// A client that the list after [`Self::stage_list`] of more than `number` names.
+    pub fn numbered_client(&self, number: u128) -> Outcome<Leaf> {
+        self.leaf(Some(serial(ENTRIES + 1 + number)))
+    }
+
+    fn leaf(&self, serial: Option<SerialNumber>) -> Outcome<Leaf> {
         let key = KeyPair::generate()?;
-        let certificate = self.sign("client", &key)?.der().clone();
+        let certificate = self.sign("client", &key, serial)?.der().clone();
         let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
         Ok(Leaf { certificate, key })
     }
@@ -174,13 +189,25 @@ impl Material {
         self.authority.der().clone()
     }
 
-    fn sign(&self, name: &str, key: &KeyPair) -> Outcome<Certificate> {
+    fn sign(
+        &self,
+        name: &str,
+        key: &KeyPair,
+        serial: Option<SerialNumber>,
+    ) -> Outcome<Certificate> {
         let mut params = CertificateParams::new(["localhost".to_owned()])?;
+        params.serial_number = serial;
         params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         Ok(params.signed_by(key, &self.authority)?)
     }
+}
+
+/// Spread over 16 bytes, as those of CAs are.
+fn serial(number: u128) -> SerialNumber {
+    let spread = number.wrapping_mul(0x2545_f491_4f6c_dd1d_8a5c_d789_635d_2dff) >> 1;
+    SerialNumber::from_slice(&spread.to_be_bytes())
 }
 
 fn authority(name: &str) -> Outcome<Issuer> {

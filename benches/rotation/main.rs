@@ -17,6 +17,7 @@ mod material;
 #[path = "../gateway/process.rs"]
 mod process;
 mod sample;
+mod withdraw;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,7 @@ use rustls::client::Resumption;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::load::{Aim, Connection, Shot};
-use crate::material::{AUTHORITIES, ENTRIES, Form, Material};
+use crate::material::{AUTHORITIES, ENTRIES, Form, Leaf, Material};
 use crate::process::Process;
 use crate::sample::{Sample, steady};
 
@@ -87,11 +88,11 @@ async fn run(program: &str, phase: Duration) -> Outcome<()> {
     let mut material = Material::new()?;
     material.revoke(Form::Pem)?;
     let (gateway, log) = start(program, &material).await?;
-    let aim = Aim { port: gateway.port, tls: client(&material)?, shot: span() };
+    let aim = Aim { port: gateway.port, tls: client(&material, material.client()?)?, shot: span() };
     let mut idle = Vec::new();
     for _ in 0..IDLE {
         // Each of a client of its own, for each client is judged once.
-        let aim = Aim { tls: client(&material)?, ..aim.clone() };
+        let aim = Aim { tls: client(&material, material.client()?)?, ..aim.clone() };
         let mut connection = Connection::open(&aim).await?;
         connection.shoot(&aim.shot).await?;
         idle.push(connection);
@@ -110,6 +111,8 @@ async fn run(program: &str, phase: Duration) -> Outcome<()> {
     // The last ones are taken up within a second.
     tokio::time::sleep(ROTATE).await;
     let taken = std::fs::read_to_string(&log)?.matches("certificates reloaded").count();
+    drop(idle);
+    let [first, median, last] = withdraw::withdraw(&aim, &mut material).await?;
     gateway.stop().await?;
     println!(
         "{AUTHORITIES} authorities and a list of {ENTRIES} entries in PEM; {} requests a second on \
@@ -122,6 +125,14 @@ async fn run(program: &str, phase: Duration) -> Outcome<()> {
     println!("| one rotation a second | {rotating} |");
     let step = rotating.quantile(0.99).saturating_sub(calm.quantile(0.99));
     println!("\nstep at p99: {:.2} ms (limit 2)", step.as_secs_f64() * 1e3);
+    println!(
+        "{} clients revoked at once: the first was cut {} ms after the list was there, half of \
+         them after {} ms, the last after {} ms",
+        withdraw::CLIENTS,
+        first.as_millis(),
+        median.as_millis(),
+        last.as_millis()
+    );
     Ok(())
 }
 
@@ -149,8 +160,7 @@ async fn start(program: &str, material: &Material) -> Outcome<(Process, std::pat
     Ok((Process::start(program, &arguments, port).await?, log))
 }
 
-fn client(material: &Material) -> Outcome<Arc<ClientConfig>> {
-    let leaf = material.client()?;
+fn client(material: &Material, leaf: Leaf) -> Outcome<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     roots.add(material.authority())?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::debug;
 
+use crate::background;
 use crate::metrics::End;
 use crate::tls::error::{CredentialsError, Loaded};
 use crate::tls::reload::files::Fingerprint;
@@ -235,7 +236,7 @@ impl Subject {
     pub(super) async fn look(&mut self, pace: &Pace) -> Event {
         let mut reading = match self.reading.take() {
             Some(hanging) => hanging,
-            None => tokio::task::spawn_blocking(self.reader(pace)),
+            None => background::spawn("certificates", self.reader(pace)),
         };
         match tokio::time::timeout(pace.deadline, &mut reading).await {
             Ok(Ok(found)) => self.settle(found),
@@ -248,7 +249,7 @@ impl Subject {
     }
 
     /// What happens off the runtime's threads.
-    fn reader(&self, pace: &Pace) -> impl FnOnce() -> Reading + Send + use<> {
+    fn reader(&self, pace: &Pace) -> impl Fn() -> Reading + Send + Sync + use<> {
         let files = Arc::clone(&self.files);
         let load = Arc::clone(&self.load);
         let due = self.judge_again.is_some_and(|at| at <= time::clock());

@@ -13,7 +13,9 @@ use rustls_pki_types::CertificateDer;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use crate::background;
 use crate::metrics::Metrics;
+use crate::tls::file::give_way;
 use crate::tls::reload::Snapshot as _;
 use crate::tls::server::ServerSnapshot;
 use crate::tls::store::Watch;
@@ -44,6 +46,9 @@ struct Connected {
 
 /// Era, and hash of the chain.
 type Key = (u64, [u8; 32]);
+
+/// One to be judged, and by which time.
+type Due = (Key, Arc<Client>, i64);
 
 #[derive(Debug)]
 struct Entry {
@@ -204,14 +209,14 @@ impl Live {
     async fn round(&self) {
         let snapshot = self.0.snapshots.current();
         let mut reported = Reported::default();
-        let mut due = self.due(&snapshot);
-        // However many there are, the revoked ones do not wait for the rest.
-        due.sort_by_cached_key(|(_key, client, _now)| !snapshot.lists(&client.chain));
+        let due = in_order(self.due(&snapshot), &snapshot).await;
         for some in due.chunks(AT_A_TIME) {
             let (clients, judge) = (some.to_vec(), Arc::clone(&snapshot));
-            let judging = tokio::task::spawn_blocking(move || {
-                let judged =
-                    clients.iter().map(|(_key, client, now)| judge_one(&judge, client, *now));
+            let judging = background::spawn("live-clients", move || {
+                let judged = clients.iter().map(|(_key, client, now)| {
+                    give_way();
+                    judge_one(&judge, client, *now)
+                });
                 judged.collect::<Vec<_>>()
             });
             match judging.await {
@@ -231,7 +236,7 @@ impl Live {
     }
 
     /// Who must be judged now, and by which time; plans the next round.
-    fn due(&self, snapshot: &ServerSnapshot) -> Vec<(Key, Arc<Client>, i64)> {
+    fn due(&self, snapshot: &ServerSnapshot) -> Vec<Due> {
         let (clock, steady) = (time::now(), Instant::now());
         let mut connected = self.connected();
         let mut due = Vec::new();
@@ -343,6 +348,20 @@ impl Reported {
             tracing::warn!(more, "further connected clients would be cut off, too");
         }
     }
+}
+
+/// However many there are, the revoked ones do not wait for the rest.
+async fn in_order(due: Vec<Due>, snapshot: &Arc<ServerSnapshot>) -> Vec<Due> {
+    let (clients, snapshot) = (due.clone(), Arc::clone(snapshot));
+    let sorting = background::spawn("live-clients", move || {
+        let mut due = clients.clone();
+        due.sort_by_cached_key(|(_key, client, _now)| {
+            give_way();
+            !snapshot.lists(&client.chain)
+        });
+        due
+    });
+    sorting.await.unwrap_or(due)
 }
 
 fn judge_one(snapshot: &ServerSnapshot, client: &Client, now: i64) -> Verdict {
