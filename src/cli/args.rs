@@ -70,12 +70,12 @@ pub(super) struct ValidateArgs {
     pub(super) format: ReportFormat,
 }
 
-/// How `validate` reports.
+/// How `validate` and `doctor` report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum ReportFormat {
     /// For programs: one JSON object, also when all is well.
     Json,
-    /// For people; nothing when all is well.
+    /// For people.
     Text,
 }
 
@@ -175,4 +175,5 @@ Exit codes:
   3  the gateway was stopped and requests were still unanswered after service.shutdown_timeout
 
 Signals:
-  SIGTERM, SIGINT  stop taking requests, finish those under way, end; a second one ends at once";
+  SIGTERM, SIGINT  stop taking requests, finish those under way, end; a second one ends at once
+  SIGHUP           look at all certificate files now";

@@ -48,7 +48,13 @@ const ALL: &[&str] = &["logs", "metrics", "profiles", "traces"];
 const NO_PROFILES: &[&str] = &["logs", "metrics", "traces"];
 
 const SECTIONS: &[(&str, &[Component])] = &[
-    ("receivers", &[component("otlp", None, "gRPC and HTTP, both on either port", ALL)]),
+    (
+        "receivers",
+        &[
+            component("nop", None, "receives nothing", ALL),
+            component("otlp", None, "gRPC and HTTP, both on either port", ALL),
+        ],
+    ),
     (
         "processors",
         &[

@@ -18,7 +18,7 @@ fn outcome(args: &[&str]) -> (ExitStatus, String, String) {
 fn help_teaches_with_examples_and_exit_codes() {
     let (status, out, _) = outcome(&["--help"]);
     assert_eq!(status, ExitStatus::Success);
-    for text in ["portcullis quickstart", "--config", "Exit codes:", "SIGTERM"] {
+    for text in ["portcullis quickstart", "--config", "Exit codes:", "SIGTERM", "SIGHUP"] {
         assert!(out.contains(text), "{text} in {out}");
     }
 }
@@ -44,7 +44,9 @@ fn an_unknown_flag_is_a_usage_error_on_standard_error() {
 fn components_lists_what_can_be_used() {
     let (status, out, _) = outcome(&["components"]);
     assert_eq!(status, ExitStatus::Success);
-    for text in ["receivers:\n    - name: otlp\n", "alias: otlphttp", "health_check"] {
+    for text in
+        ["receivers:\n    - name: nop\n", "- name: otlp\n", "alias: otlphttp", "health_check"]
+    {
         assert!(out.contains(text), "{text} in {out}");
     }
 }

@@ -184,7 +184,11 @@ fn missing(path: &Path) -> ReadError {
         "correct the path, or mount or write the file".to_owned()
     } else {
         let here = std::env::current_dir().unwrap_or_default();
-        format!("the path is relative to {}: write it absolute", here.display())
+        format!(
+            "relative paths begin at {}, where this was started: put the file there, or write the \
+             path absolute",
+            here.display()
+        )
     };
     failed("file_missing", message, help)
 }

@@ -38,7 +38,9 @@ pub(crate) enum CertsError {
     #[error("cannot write the report")]
     Report(#[from] io::Error),
     /// The name of the client makes no file name.
-    #[error("--name {name:?} cannot be a file name; say which files to write with --out")]
+    #[error(
+        "--name {name:?} cannot be a file name as it is; say which files to write with --out NAME"
+    )]
     FileName {
         /// The name given.
         name: String,
@@ -64,7 +66,7 @@ fn ca(args: &CaArgs, out: &mut dyn Write) -> Result<(), CertsError> {
     let paths = paths(&args.common, "ca");
     paths.refuse_existing(args.common.force)?;
     let (_authority, pair) = Authority::create(
-        &args.name,
+        &names::common(&args.name)?,
         args.common.key_type,
         args.common.days.unwrap_or(AUTHORITY_DAYS),
     )?;
@@ -74,11 +76,14 @@ fn ca(args: &CaArgs, out: &mut dyn Write) -> Result<(), CertsError> {
 }
 
 fn server(args: &ServerArgs, out: &mut dyn Write) -> Result<(), CertsError> {
-    let names = args.san.iter().map(|text| names::parse(text)).collect::<Result<Vec<_>, _>>()?;
-    let common_name = args.name.clone().or_else(|| args.san.first().cloned()).unwrap_or_default();
+    let names: Vec<_> =
+        args.san.iter().map(|text| names::of_listener(text)).collect::<Result<_, _>>()?;
     let leaf = Leaf {
         usage: Usage::Server,
-        common_name: names::without_prefix(&common_name).to_owned(),
+        common_name: match &args.name {
+            Some(name) => names::common(name)?,
+            None => names::common_of(&args.san),
+        },
         names,
         key_type: args.common.key_type,
         days: args.common.days.unwrap_or(LEAF_DAYS),
@@ -99,16 +104,16 @@ fn client(args: &ClientArgs, out: &mut dyn Write) -> Result<(), CertsError> {
     for text in &args.san {
         names.push(names::parse(text)?);
     }
+    if args.common.out.is_none() && !files::is_file_name(&args.name) {
+        return Err(CertsError::FileName { name: args.name.clone() });
+    }
     let leaf = Leaf {
         usage: Usage::Client,
-        common_name: args.name.clone(),
+        common_name: names::common(&args.name)?,
         names,
         key_type: args.common.key_type,
         days: args.common.days.unwrap_or(LEAF_DAYS),
     };
-    if args.common.out.is_none() && !files::is_file_name(&args.name) {
-        return Err(CertsError::FileName { name: args.name.clone() });
-    }
     let paths = paths(&args.common, &args.name);
     let pair = sign(&leaf, &args.common, &args.signer, &paths)?;
     explain::client(&paths, &pair, &authority_paths(&args.common, &args.signer), out)?;

@@ -11,9 +11,28 @@ pub(crate) enum NamesError {
     /// Neither an address, nor a URI, nor a host name.
     #[error(
         "{text:?} is neither a host name, an IP address nor a URI; write otel.example.com, \
-         *.example.com, 10.0.0.1 or spiffe://example.com/x"
+         *.example.com, 10.0.0.1 or spiffe://example.com/x{}",
+        mend(text)
     )]
     Unknown {
+        /// What was written.
+        text: String,
+    },
+    /// Senders compare the host of a URL, never the URL.
+    #[error(
+        "{text:?} is an URL, and those who connect look for its host alone; write \
+         otel.example.com, without scheme, port and path"
+    )]
+    Url {
+        /// What was written.
+        text: String,
+    },
+    /// A common name that others would refuse, or that nobody could read.
+    #[error(
+        "the name {text:?} cannot be a common name: it has 1 to 64 characters and no control \
+         characters; longer names go into --san or --spiffe"
+    )]
+    Common {
         /// What was written.
         text: String,
     },
@@ -52,6 +71,48 @@ pub(super) fn parse(text: &str) -> Result<SanType, NamesError> {
     }
     Err(unknown())
 }
+
+/// A name for a listener: as [`parse`], but for the URLs that senders are configured with.
+pub(super) fn of_listener(text: &str) -> Result<SanType, NamesError> {
+    match parse(text)? {
+        SanType::URI(uri) if !uri.as_str().starts_with("spiffe://") => {
+            Err(NamesError::Url { text: text.to_owned() })
+        }
+        name => Ok(name),
+    }
+}
+
+/// Checks what X.520 allows, and what a log can show.
+pub(super) fn common(text: &str) -> Result<String, NamesError> {
+    let fits = (1..=MAX_COMMON_NAME).contains(&text.chars().count());
+    if !fits || text.chars().any(char::is_control) {
+        return Err(NamesError::Common { text: text.to_owned() });
+    }
+    Ok(text.to_owned())
+}
+
+/// The common name of a listener that was given none; its names are in the SAN anyway.
+pub(super) fn common_of(san: &[String]) -> String {
+    let names = san.iter().map(|text| without_prefix(text.trim()));
+    names.map(common).find_map(Result::ok).unwrap_or_else(|| "server".to_owned())
+}
+
+/// What the most frequent slips need.
+fn mend(text: &str) -> &'static str {
+    let host = text.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
+    if !text.is_ascii() {
+        "; names beyond ASCII in their xn-- form"
+    } else if host.is_some_and(|(host, _)| is_host_name(host, true)) {
+        "; without a port"
+    } else if text.strip_suffix('.').is_some_and(|host| is_host_name(host, true)) {
+        "; without the dot at the end"
+    } else {
+        ""
+    }
+}
+
+/// X.520's upper bound, which some libraries enforce.
+const MAX_COMMON_NAME: usize = 64;
 
 /// The text behind `DNS:`, `IP:` or `URI:`.
 pub(super) fn without_prefix(text: &str) -> &str {
@@ -129,6 +190,32 @@ mod tests {
         for wrong in ["", "a b", "-a", "a..b", "IP:host", "http://", "caf\u{e9}", "a*.b", "DNS:"] {
             assert_eq!(parse(wrong), Err(NamesError::Unknown { text: wrong.to_owned() }));
         }
+    }
+
+    #[test]
+    fn a_wrong_name_is_answered_with_what_to_leave_out() {
+        for (text, mend) in [
+            ("otel.example.com:4317", "without a port"),
+            ("otel.example.com.", "without the dot"),
+            ("b\u{fc}cher.example", "xn--"),
+            ("https://otel.example.com:4317", "without scheme, port and path"),
+        ] {
+            let told = of_listener(text).unwrap_err().to_string();
+            assert!(told.contains(mend), "{told}");
+        }
+        assert!(of_listener("spiffe://example.org/gateway").is_ok());
+    }
+
+    #[test]
+    fn a_common_name_is_short_and_can_be_shown() {
+        let long = "a".repeat(65);
+        assert_eq!(common("shop"), Ok("shop".to_owned()));
+        assert!(common(&"\u{fc}".repeat(64)).is_ok());
+        for wrong in ["", "a\nb", &long] {
+            assert_eq!(common(wrong), Err(NamesError::Common { text: wrong.to_owned() }));
+        }
+        assert_eq!(common_of(&[long.clone(), "DNS:a".to_owned()]), "a");
+        assert_eq!(common_of(&[long]), "server");
     }
 
     #[test]

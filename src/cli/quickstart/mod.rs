@@ -11,7 +11,7 @@ mod sender;
 mod show;
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -238,8 +238,8 @@ fn early(ended: Option<Result<Result<Ended, RunError>, JoinError>>) -> Quickstar
 
 /// What to try next.
 fn explain(folder: &Folder, ports: &Ports, console: &mut Console<'_>) -> io::Result<()> {
-    let ca = folder.senders_ca.cert.display();
-    let (cert, key) = (folder.sender.cert.display(), folder.sender.key.display());
+    let ca = for_shell(&folder.senders_ca.cert);
+    let (cert, key) = (for_shell(&folder.sender.cert), for_shell(&folder.sender.key));
     let Ports { grpc, http, .. } = ports;
     writeln!(
         console.out,
@@ -271,6 +271,26 @@ What arrives at the backend is shown here; Ctrl-C ends.
     )
 }
 
+/// A path as a shell takes it.
+fn for_shell(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+@%".contains(c)) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 const HELLO: &str =
     r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"hello"}}]}]}]}"#;
 const ARRIVAL: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_to_paste_survives_the_shell() {
+        assert_eq!(for_shell(Path::new("/home/me/qs/ca.crt")), "/home/me/qs/ca.crt");
+        assert_eq!(for_shell(Path::new("/a b/$x/it's")), r"'/a b/$x/it'\''s'");
+    }
+}

@@ -20,6 +20,8 @@ use crate::signal::Signal;
 pub(super) fn batch(batch: &Batch) -> String {
     let from = batch.identity.as_ref().map_or("nobody known", |identity| &identity.subject);
     let items = batch.signal.items_name().replace('_', " ");
+    let one = items.strip_suffix('s').filter(|_| batch.items == 1);
+    let items = one.unwrap_or(&items);
     let mut text = format!(
         "arrived at the backend: {} {items}, {} bytes, brought by {}\n",
         batch.items,
@@ -35,7 +37,7 @@ pub(super) fn batch(batch: &Batch) -> String {
     };
     let lines = lines.unwrap_or_default();
     for line in lines.iter().take(MAX_LINES) {
-        let _always_fits = writeln!(text, "    {line}");
+        let _always_fits = writeln!(text, "    {}", line.trim_end());
     }
     if lines.len() > MAX_LINES {
         let _always_fits = writeln!(text, "    ... and {} more", lines.len() - MAX_LINES);

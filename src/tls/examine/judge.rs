@@ -134,7 +134,7 @@ fn leaf_by_itself(facts: &CertificateFacts, say: &mut impl FnMut(&'static str, S
              UnsupportedCertVersion; from a sender it is accepted here with a warning unless \
              `strict_x509: true`, and a server's has no name that a client would accept"
                 .to_owned(),
-            own::V1_MEND,
+            own::V1_ANY_MEND,
         );
     }
     if facts.key.is_weak_rsa() {

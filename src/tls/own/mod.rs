@@ -217,7 +217,7 @@ pub(crate) fn complaints(
     }
     if leaf.version < 3 {
         let message = "it is in X.509 v1 form, which peers built on Rust refuse";
-        found.push(("own_cert_x509_v1", message, V1_MEND));
+        found.push(("own_cert_x509_v1", message, if server { V1_SERVER_MEND } else { V1_MEND }));
     }
     if leaf.ca == Some(true) {
         let message = "it is marked CA:TRUE, which peers built on Rust refuse for a leaf";
@@ -228,7 +228,9 @@ pub(crate) fn complaints(
     if server && identity.dns.is_empty() && identity.ips.is_empty() {
         let message = "it has no DNS name and no IP address (subjectAltName): every client that \
                        verifies names will refuse it";
-        let help = "re-issue it with `-addext subjectAltName=DNS:...`; the CN does not count";
+        let help = "re-issue it with `-extfile <(printf \
+                    'subjectAltName=DNS:otel.example.com\\nextendedKeyUsage=serverAuth\\n')`, or \
+                    `openssl req -x509` with `-addext subjectAltName=DNS:...`; the CN does not count";
         found.push(("own_cert_no_names", message, help));
     }
     let weak = ["md5WithRSAEncryption", "sha1WithRSAEncryption", "ecdsa-with-SHA1"];
@@ -268,10 +270,20 @@ fn public_bits_of_spki(spki: &[u8]) -> Option<Vec<u8>> {
     Some(spki.subject_public_key.data.to_vec())
 }
 
-/// Said wherever a v1 certificate turns up.
+/// Said wherever a v1 certificate of a client turns up.
 pub(crate) const V1_MEND: &str = "`openssl x509 -req` before OpenSSL 3.2 writes v1 unless it is \
      given extensions: re-issue it with `-extfile <(printf \
      'basicConstraints=CA:FALSE\\nextendedKeyUsage=clientAuth\\n')`";
+
+/// The same for a server's, which is of no use without names.
+pub(crate) const V1_SERVER_MEND: &str = "`openssl x509 -req` before OpenSSL 3.2 writes v1 unless \
+     it is given extensions: re-issue it with `-extfile <(printf \
+     'subjectAltName=DNS:otel.example.com\\nextendedKeyUsage=serverAuth\\n')`";
+
+/// The same where the side is not known: a v1 certificate does not say.
+pub(crate) const V1_ANY_MEND: &str = "`openssl x509 -req` before OpenSSL 3.2 writes v1 unless it \
+     is given `-extfile`: re-issue it with one that holds extendedKeyUsage=clientAuth for a \
+     sender, or extendedKeyUsage=serverAuth and subjectAltName=DNS:otel.example.com for a listener";
 
 /// rustls reads at most ten certificates of a peer's chain; ours should never be refused for it.
 const MAX_CHAIN: usize = 10;

@@ -175,6 +175,14 @@ fn the_v1_certificate_of_the_recipe_loads_with_a_warning() {
     let (own, warnings) = load_files(&pki, "recipe.crt", "recipe.key").unwrap();
     assert_eq!(own.leaf.version, 1);
     assert_eq!(warnings, ["own_cert_x509_v1", "own_cert_no_names"]);
+    // Whoever follows the advice gets what the side needs.
+    for (purpose, usage) in
+        [(Purpose::ServerAuth, "extendedKeyUsage=serverAuth"), (Purpose::ClientAuth, "clientAuth")]
+    {
+        for (reason, _message, help) in complaints(&own.leaf, &purpose) {
+            assert!(help.contains(usage), "{reason}: {help}");
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use rustls_pki_types::CertificateDer;
 
 use crate::tls::anchors;
 use crate::tls::inspect::{self, CertificateFacts, named, shown};
-use crate::tls::own::V1_MEND;
+use crate::tls::own::{V1_MEND, V1_SERVER_MEND};
 use crate::tls::revocation::{Doubt, DoubtKind};
 use crate::tls::time;
 use crate::tls::verifier::forged;
@@ -88,7 +88,7 @@ pub(super) fn leniency(
         Leniency::V1 => (
             pick(side, "client_cert_x509_v1", "upstream_cert_x509_v1"),
             "it is in X.509 v1 form",
-            V1_MEND,
+            pick(side, V1_MEND, V1_SERVER_MEND),
         ),
         Leniency::Ca => (
             pick(side, "client_cert_is_ca", "upstream_cert_is_ca"),

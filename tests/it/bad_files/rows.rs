@@ -128,7 +128,7 @@ fn own() -> Vec<Row> {
         row(
             "cert-gone",
             "own.crt",
-            ["file_missing", ": does not exist", "the path is relative to"],
+            ["file_missing", ": does not exist", "relative paths begin at"],
             |_scene, path| remove(&path),
         ),
         row(
