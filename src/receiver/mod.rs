@@ -14,6 +14,7 @@ mod frame;
 mod gather;
 mod grpc;
 mod http1;
+mod http2;
 mod otlp_http;
 mod read;
 mod refusal;
@@ -103,6 +104,9 @@ impl<C: Consumer> Receiver<C> {
         };
         if head.version != Version::HTTP_2 {
             http1::finish(settings, &head, &mut source, &mut response).await;
+        } else if matches!(route::protocol(&head.headers), Protocol::Http(_) | Protocol::Other) {
+            // Clients of gRPC are used to answers that come first.
+            http2::finish(&mut source).await;
         }
         if !settings.response_headers.is_empty() {
             add(&settings.response_headers, response.headers_mut());

@@ -12,6 +12,7 @@ use super::support::Gate;
 use crate::coding::Coding;
 use crate::otlp::answer::Encoding;
 use crate::outcome::{Accepted, PartialSuccess};
+use crate::receiver::http2;
 use crate::signal::Signal;
 
 const SIGNAL: Signal = Signal::Traces;
@@ -86,13 +87,46 @@ async fn l04_the_limit_holds_after_inflating() {
     reply.http_status(413, variant.0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn l06_a_body_announced_too_large_is_refused_before_it_arrives() {
     let gate = Gate::http(|server| server.server.max_request_bytes = 100);
     let body = TestBody::new([], End::Never).announcing(101);
     let mut request = post(SIGNAL, Encoding::Protobuf, body);
     *request.version_mut() = http::Version::HTTP_2;
     gate.refuses("request_too_large", request).await.http_status(413, Encoding::Protobuf);
+}
+
+/// Scenario: a request over HTTP/2 is refused by its head, while its body is whole, on its way, large,
+/// or never comes.
+/// Guarantees: a small body is read first, so that the stream is not reset behind the answer; nobody
+/// waits long for one, nor at all for a large one or for gRPC.
+#[tokio::test(start_paused = true)]
+async fn a_refused_request_over_http2_is_read_to_its_end_if_that_is_near() {
+    let http = |body: TestBody| {
+        let mut request = post(SIGNAL, Encoding::Json, body);
+        *request.version_mut() = http::Version::HTTP_2;
+        *request.uri_mut() = "/v1/nothing".parse().unwrap();
+        request
+    };
+    let data = || [Bytes::from_static(b"{}")];
+    let second = http2::DRAIN_TIME;
+    let large = http2::DRAIN_BYTES as u64 + 1;
+    for (request, waits) in [
+        (http(TestBody::new(data(), End::Whole)), Duration::ZERO),
+        (http(TestBody::new(data(), End::Never)), second),
+        (http(TestBody::new(data(), End::Never).announcing(large)), Duration::ZERO),
+        (http(TestBody::new(data(), End::Broken)), Duration::ZERO),
+    ] {
+        let started = Instant::now();
+        let reply = Gate::new().ask(request).await;
+        reply.http_status(404, Encoding::Json);
+        assert_eq!(started.elapsed(), waits);
+    }
+    let mut request = call(SIGNAL, TestBody::new(data(), End::Never));
+    *request.uri_mut() = "/no.such.Service/Export".parse().unwrap();
+    let started = Instant::now();
+    assert_eq!(Gate::grpc(|_| {}).ask(request).await.grpc(), tonic::Code::Unimplemented);
+    assert_eq!(started.elapsed(), Duration::ZERO);
 }
 
 /// Scenario: a client on HTTP/1.1 writes all of its body before it reads, or waits for `100

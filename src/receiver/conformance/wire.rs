@@ -147,6 +147,34 @@ async fn content_length_with_transfer_encoding_is_served_once_and_closed() {
     }
 }
 
+/// Scenario: a small request over HTTP/2 whose head alone says that it will be refused, with the body
+/// a moment later, as curl sends it.
+/// Guarantees: the answer comes behind the body, and the stream ends without a reset.
+#[tokio::test]
+async fn a_refusal_over_http2_waits_for_a_small_body() {
+    let address = serve(&Gate::new(), Version::HTTP_2).await;
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let head = http::Request::post(format!("http://{address}/v1/nothing"))
+        .header("content-type", "application/json")
+        .header("content-length", "2")
+        .body(())
+        .unwrap();
+    let (mut answer, mut body) = client.send_request(head, false).unwrap();
+    let early = timeout(Duration::from_millis(100), &mut answer).await;
+    assert!(early.is_err(), "the answer did not wait: {early:?}");
+    body.send_data("{}".into(), true).unwrap();
+    let (head, mut answer) = answer.await.unwrap().into_parts();
+    assert_eq!(head.status, 404);
+    while let Some(data) = answer.data().await {
+        data.unwrap();
+    }
+    let reset = std::future::poll_fn(|context| body.poll_reset(context));
+    let reset = timeout(Duration::from_millis(100), reset).await;
+    assert!(!matches!(reset, Ok(Ok(_))), "{reset:?}");
+}
+
 #[tokio::test]
 async fn a_413_is_readable_on_http1() {
     let gate = Gate::http(|server| server.server.max_request_bytes = 1000);
