@@ -1,7 +1,8 @@
 //! Bounded reads of configuration files.
 //!
 //! Guarantees that a read ends: regular files only, at most [`MAX_BYTES`]; no FIFO or device can
-//! hang it.
+//! hang it. What the program was started with, `/dev/stdin` or a shell's `<(...)`, is read to its
+//! end, as any program does.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -31,11 +32,13 @@ pub(super) enum ReadError {
 
 /// Reads a whole file as text. Blocks on the file system.
 pub(super) fn read(path: &Path) -> Result<String, ReadError> {
+    let handed_over = is_handed_over(path);
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
     // Without NONBLOCK, opening a FIFO waits for a writer that may never come.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let flags = if handed_over { flags } else { flags | OFlags::NONBLOCK };
     let descriptor = rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?;
     let file = File::from(descriptor);
-    if !file.metadata()?.is_file() {
+    if !handed_over && !file.metadata()?.is_file() {
         return Err(ReadError::NotRegular);
     }
     let mut bytes = Vec::new();
@@ -44,4 +47,11 @@ pub(super) fn read(path: &Path) -> Result<String, ReadError> {
         return Err(ReadError::TooLarge);
     }
     String::from_utf8(bytes).map_err(|error| ReadError::NotText(error.utf8_error().valid_up_to()))
+}
+
+/// Whether a path names a descriptor that whoever started the program has opened.
+fn is_handed_over(path: &Path) -> bool {
+    path == Path::new("/dev/stdin")
+        || path.starts_with("/dev/fd")
+        || path.starts_with("/proc/self/fd")
 }

@@ -125,7 +125,10 @@ fn fetch(location: &str, source: &Source) -> Result<(Arc<str>, String), Problem>
             let name = Arc::from(rest);
             match file::read(Path::new(rest)) {
                 Ok(text) => Ok((name, text)),
-                Err(error) => Err(unusable(&name, format!("the file {error}"), None)),
+                Err(error) => {
+                    let help = where_to_look(rest, &error);
+                    Err(unusable(&name, format!("the file {error}"), help))
+                }
             }
         }
         "env" => {
@@ -153,6 +156,20 @@ fn fetch(location: &str, source: &Source) -> Result<(Arc<str>, String), Problem>
             Some("use a path, file:PATH, env:NAME or yaml:TEXT".to_owned()),
         )),
     }
+}
+
+fn where_to_look(path: &str, error: &file::ReadError) -> Option<String> {
+    Some(match error {
+        file::ReadError::NotRegular => "name the file itself; /dev/stdin is read, too".to_owned(),
+        _ if path == "-" => "standard input is called /dev/stdin here".to_owned(),
+        file::ReadError::Io(_) if Path::new(path).is_relative() => {
+            let here = std::env::current_dir().unwrap_or_default();
+            format!("relative paths begin at {}, where this was started", here.display())
+        }
+        file::ReadError::Io(_) | file::ReadError::NotText(_) | file::ReadError::TooLarge => {
+            return None;
+        }
+    })
 }
 
 fn unusable(name: &Arc<str>, message: String, help: Option<String>) -> Problem {
@@ -252,7 +269,12 @@ fn assignment(text: &str) -> Result<(Vec<String>, Node), Problem> {
             "write it as KEY=VALUE, such as exporters.otlp_grpc.timeout=10s",
         ));
     }
-    let (mut node, _) = yaml::parse(value, &Arc::from("--set"))?;
+    let file = Arc::from("--set");
+    let mut node = match yaml::parse(value, &file) {
+        Ok((node, _)) => node,
+        // What is no YAML is a text, as in the Collector: [::]:4317 is an address.
+        Err(_) => Node::text(Span { file: Some(file), line: 1, column: 1 }, value.to_owned()),
+    };
     split_keys(&mut node);
     Ok((path, node))
 }

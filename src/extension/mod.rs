@@ -80,7 +80,7 @@ impl Extensions {
         if telemetry.metrics_level != MetricsLevel::None {
             for reader in &telemetry.metrics_readers {
                 let listen = ListenAddress::Tcp(join_host_port(&reader.host, reader.port));
-                let respond: Respond = prometheus::responder(surface.metrics.clone());
+                let respond: Respond = prometheus::responder(surface.metrics.clone(), reader.names);
                 match Server::bind(&reader.key_path, &listen, respond).await {
                     Ok(server) => servers.push(server),
                     Err(error) => tracing::warn!(

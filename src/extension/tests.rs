@@ -7,7 +7,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::config::sections::{
-    Config, Extension, HealthCheck, MetricsReader, Pipeline, PipelineId, Service, Telemetry,
+    Config, Extension, HealthCheck, MetricNames, MetricsReader, Pipeline, PipelineId, Service,
+    Telemetry,
 };
 use crate::config::types::{ComponentId, ListenAddress};
 use crate::extension::{Extensions, ListenerLine, Readiness, Surface};
@@ -35,6 +36,7 @@ fn config(health: HealthCheck, reader_port: u16) -> Config {
         key_path: "service.telemetry.metrics.readers[0]".to_owned(),
         host: "127.0.0.1".to_owned(),
         port: reader_port,
+        names: MetricNames::default(),
     };
     Config {
         receivers: BTreeMap::new(),

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use crate::config::sections::MetricNames;
 use crate::config::types::ComponentId;
 use crate::metrics::certificates::Certificates;
 use crate::metrics::process::{self, ProcessCollector};
@@ -20,7 +21,7 @@ use crate::signal::Signal;
 /// The instruments and the two registries that hold them.
 #[derive(Debug)]
 pub(super) struct Instruments {
-    /// Rendered without `_total`, as the Collector's default reader does.
+    /// Rendered as the reader wants them, without `_total` by default.
     collector: Registry,
     /// Rendered as Prometheus wants it.
     own: Registry,
@@ -80,8 +81,8 @@ impl Instruments {
         instruments
     }
 
-    pub(super) fn render(&self) -> String {
-        render::both(&self.collector, &self.own)
+    pub(super) fn render(&self, names: MetricNames) -> String {
+        render::both(&self.collector, &self.own, names)
     }
 
     fn register_collector_names(&mut self, resource: &BTreeMap<String, String>) {

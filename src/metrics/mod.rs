@@ -16,6 +16,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
+use crate::config::sections::MetricNames;
 use crate::config::types::ComponentId;
 use crate::metrics::instruments::{
     Block, Connection, ExportFailure, Handshake, Instruments, Outcome, Reason, Reload,
@@ -127,9 +128,15 @@ impl Metrics {
         self.0.log_dropped.inc();
     }
 
-    /// Everything in Prometheus' text format 0.0.4.
+    /// Everything in Prometheus' text format 0.0.4, with the names of the Collector's default
+    /// reader.
     pub(crate) fn render(&self) -> String {
-        self.0.render()
+        self.render_as(MetricNames::default())
+    }
+
+    /// The same, with the names of a configured reader.
+    pub(crate) fn render_as(&self, names: MetricNames) -> String {
+        self.0.render(names)
     }
 }
 

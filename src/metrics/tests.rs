@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::sections::MetricNames;
 use crate::config::types::ComponentId;
 use crate::metrics::{End, Metrics};
 use crate::signal::Signal;
@@ -30,6 +31,34 @@ fn receiver_counters_have_the_names_and_labels_of_the_collector() {
     let series = format!("otelcol_receiver_failed_profile_samples{labels}");
     assert_eq!(value(&text, &series), Some("0"));
     assert!(text.contains("# TYPE otelcol_receiver_accepted_spans counter\n"));
+}
+
+/// Scenario: the reader as charts write it, and as the Collector's documentation mends it.
+/// Guarantees: a dashboard finds the names that it would find at the Collector.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_configured_reader_has_suffixes_unless_it_is_told_not_to() {
+    let metrics = Metrics::default();
+    metrics.receiver(&id("otlp", None), "grpc").accepted(Signal::Traces, 3);
+    metrics.handshake("ok", "");
+    let names = |type_suffix, units| metrics.render_as(MetricNames { type_suffix, units });
+    let labels = r#"{receiver="otlp",transport="grpc"}"#;
+    let both = names(true, true);
+    for series in ["otelcol_process_uptime_seconds_total", "otelcol_process_cpu_seconds_total"] {
+        assert!(value(&both, series).is_some(), "{series}:\n{both}");
+    }
+    assert!(value(&both, "otelcol_process_memory_rss_bytes").is_some(), "{both}");
+    let accepted = format!("otelcol_receiver_accepted_spans_total{labels}");
+    assert_eq!(value(&both, &accepted), Some("3"));
+    assert!(both.contains("# TYPE otelcol_receiver_accepted_spans_total counter\n"), "{both}");
+    assert_eq!(value(&names(true, false), &accepted), Some("3"));
+    assert!(value(&names(true, false), "otelcol_process_uptime_total").is_some());
+    assert!(value(&names(false, true), "otelcol_process_uptime_seconds").is_some());
+    assert!(value(&names(false, false), "otelcol_process_uptime").is_some());
+    // Ours have one spelling.
+    let own = r#"portcullis_tls_handshakes_total{result="ok",reason=""}"#;
+    assert_eq!(value(&names(false, false), own), Some("1"));
+    assert_eq!(value(&both, own), Some("1"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The program as people start it: exit codes, signals of the system, what it prints.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -168,4 +168,25 @@ fn the_quickstart_never_writes_over_a_file_of_the_user() {
     assert_eq!(text, "mine");
     assert!(String::from_utf8_lossy(&output.stderr).contains("--force"));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// Scenario: the configuration comes through a pipe, as from a tool that makes it.
+#[test]
+fn a_configuration_is_read_from_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = portcullis(&["validate", "--config", "/dev/stdin"], folder.path());
+    let mut running =
+        Running(command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut stdin = running.0.stdin.take().unwrap();
+    stdin
+        .write_all(
+            b"receivers: {otlp: {protocols: {grpc: }}}\nexporters: {nop: }\n\
+              service: {pipelines: {logs: {receivers: [otlp], exporters: [nope]}}}\n",
+        )
+        .unwrap();
+    drop(stdin);
+    let mut told = String::new();
+    running.0.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert_eq!(running.0.wait().unwrap().code(), Some(1));
+    assert!(told.contains("/dev/stdin:3:"), "{told}");
 }

@@ -17,6 +17,9 @@ pub(super) fn listen(section: &Section<'_>, default: &str) -> ListenAddress {
         } else if path.contains("://") {
             let message = format!("{path:?} is an URL; transport: unix needs a path");
             section.error_help("endpoint", "endpoint", message, "write /run/portcullis.sock");
+        } else if path.len() > MAX_UNIX_PATH {
+            let message = format!("the path of a unix socket has at most {MAX_UNIX_PATH} bytes");
+            section.error_help("endpoint", "endpoint", message, "choose a folder nearer to /");
         }
         return ListenAddress::Unix(PathBuf::from(path));
     }
@@ -24,6 +27,8 @@ pub(super) fn listen(section: &Section<'_>, default: &str) -> ListenAddress {
     if let Err(why) = host_port(&endpoint) {
         let help = if endpoint.contains("://") {
             "an address to listen on has no scheme: write host:port, such as 0.0.0.0:4317"
+        } else if endpoint.starts_with(['/', '@']) {
+            "for a unix socket add transport: unix"
         } else {
             "write host:port, such as localhost:4317 or [::1]:4317"
         };
@@ -36,7 +41,8 @@ pub(super) fn listen(section: &Section<'_>, default: &str) -> ListenAddress {
 pub(super) fn is_local(listen: &ListenAddress) -> bool {
     match listen {
         ListenAddress::Unix(_) => true,
-        ListenAddress::Tcp(text) => host_port(text).is_ok_and(|(host, _)| {
+        // What cannot be read is an error already.
+        ListenAddress::Tcp(text) => host_port(text).map_or(true, |(host, _)| {
             host == "localhost"
                 || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
         }),
@@ -141,6 +147,9 @@ pub(super) fn host_port(text: &str) -> Result<(&str, u16), String> {
         _ => Err(format!("invalid port {port:?}")),
     }
 }
+
+/// What fits into the kernel's address with the zero at its end.
+const MAX_UNIX_PATH: usize = 107;
 
 #[cfg(test)]
 mod tests {

@@ -146,7 +146,11 @@ fn check_batch(section: &Section<'_>, named: Option<&str>, queue_sizer: &str, qu
         let message = format!("`max_size` ({max}) must be greater or equal to `min_size` ({min})");
         section.error("max_size", "out_of_range", message);
     }
-    section.section("partition", |partition| unique_keys(partition, "metadata_keys"));
+    section.section("partition", |partition| {
+        unique_keys(partition, "metadata_keys");
+        partition.number::<i64>("cache_size", 1..=MAX);
+        partition.duration("idle_timeout");
+    });
 }
 
 /// Metadata keys must differ, whatever their case.

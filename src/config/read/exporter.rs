@@ -6,7 +6,7 @@ use crate::config::read::address::{self, Scheme};
 use crate::config::read::receiver::middlewares;
 use crate::config::read::section::{Flavour, Section};
 use crate::config::read::values::MAX;
-use crate::config::read::{delivery, tls};
+use crate::config::read::{delivery, keepalive, tls};
 use crate::config::sections::{ClientKeepalive, ClientTls, GrpcExporter, HttpExporter};
 use crate::config::types::{Compression, Headers, Redacted, Upstream};
 use crate::signal::Signal;
@@ -31,6 +31,10 @@ pub(super) fn grpc(section: &Section<'_>) -> GrpcExporter {
     let scheme = target.as_ref().map_or(Scheme::Other, |target| target.scheme);
     let tls = grpc_tls(section, tls, scheme);
     no_effects(section);
+    if section.section("pick_first", |policy| policy.boolean("shuffle_address_list")) == Some(true)
+    {
+        section.no_effect("pick_first", "addresses are tried in the order of the resolver");
+    }
     GrpcExporter {
         key_path: section.path.clone(),
         endpoint,
@@ -44,7 +48,7 @@ pub(super) fn grpc(section: &Section<'_>) -> GrpcExporter {
         headers: lower_case(section.headers("headers")),
         user_agent: section.string("user_agent").filter(|text| !text.is_empty()),
         authority: section.string("authority").filter(|text| !text.is_empty()),
-        keepalive: section.optional("keepalive", Flavour::None, keepalive),
+        keepalive: section.optional("keepalive", Flavour::None, pings),
         wait_for_ready: section.boolean("wait_for_ready").unwrap_or(false),
         round_robin: section
             .word("balancer_name", &[("round_robin", true), ("pick_first", false), ("", false)])
@@ -92,7 +96,7 @@ fn warn_unused(section: &Section<'_>, tls: &ClientTls, why: &str) {
     }
 }
 
-fn keepalive(section: &Section<'_>) -> ClientKeepalive {
+fn pings(section: &Section<'_>) -> ClientKeepalive {
     let floor = Duration::from_secs(10);
     ClientKeepalive {
         time: section.duration("time").unwrap_or_default().max(floor),
@@ -113,7 +117,7 @@ pub(super) fn http(section: &Section<'_>) -> HttpExporter {
     if section.optional("cookies", Flavour::None, |_| ()).is_some() {
         section.no_effect("cookies", "no cookie is kept");
     }
-    let count = |key, default| section.number(key, 0..=1_000_000).unwrap_or(default);
+    let idle = keepalive::http_client(section);
     let duration =
         |key, seconds| section.duration(key).unwrap_or_else(|| Duration::from_secs(seconds));
     HttpExporter {
@@ -126,14 +130,11 @@ pub(super) fn http(section: &Section<'_>) -> HttpExporter {
         headers: section.headers("headers"),
         json: section.word("encoding", &[("proto", false), ("json", true)]).unwrap_or(false),
         proxy_url: proxy(section),
-        max_idle_conns: count("max_idle_conns", 100),
-        max_idle_conns_per_host: section
-            .number("max_idle_conns_per_host", 0..=1_000_000)
-            .filter(|count| *count > 0)
-            .unwrap_or(2),
-        max_conns_per_host: count("max_conns_per_host", 0),
-        idle_conn_timeout: duration("idle_conn_timeout", 90),
-        disable_keep_alives: section.boolean("disable_keep_alives").unwrap_or(false),
+        max_idle_conns: idle.total,
+        max_idle_conns_per_host: idle.per_host,
+        max_conns_per_host: section.number("max_conns_per_host", 0..=1_000_000).unwrap_or(0),
+        idle_conn_timeout: idle.timeout,
+        disable_keep_alives: idle.disabled,
         force_attempt_http2: section.boolean("force_attempt_http2").unwrap_or(true),
         http2_read_idle_timeout: duration("http2_read_idle_timeout", 0),
         http2_ping_timeout: section

@@ -26,6 +26,7 @@ pub(super) fn health_check(section: &Section<'_>) -> Extension {
         check.string("interval");
         check.number::<i64>("exporter_failure_threshold", 0..=MAX);
     });
+    second_version(section);
     let timeout = server_keys(section);
     Extension::HealthCheck(HealthCheck {
         key_path: section.path.clone(),
@@ -35,6 +36,22 @@ pub(super) fn health_check(section: &Section<'_>) -> Extension {
         unhealthy_body,
         timeout: timeout.unwrap_or(Duration::from_secs(5)),
     })
+}
+
+/// The blocks of another extension that shares this one's name and is switched on by `use_v2`.
+fn second_version(section: &Section<'_>) {
+    if section.boolean("use_v2") == Some(true) {
+        section.error_help(
+            "use_v2",
+            "unsupported",
+            "is not supported: probes would find nobody at the addresses of http and grpc",
+            "remove it, and write endpoint and path for health_check itself",
+        );
+    }
+    for key in ["http", "grpc", "component_health"] {
+        section.optional(key, Flavour::None, free);
+        section.no_effect(key, "use_v2 alone would read it");
+    }
 }
 
 /// `zpages`.
@@ -71,6 +88,8 @@ fn server_keys(section: &Section<'_>) -> Option<Duration> {
     section.no_effect("max_request_body_size", "no body is read");
     section.no_effect("response_headers", "the page has its own");
     section.no_effect("include_metadata", "nothing is passed on");
+    section.optional("keepalive", Flavour::None, free);
+    section.no_effect("keepalive", "connections are closed when idle");
     section.no_effect("keep_alives_enabled", "connections are closed when idle");
     for key in ["read_header_timeout", "write_timeout", "idle_timeout"] {
         section.duration(key);

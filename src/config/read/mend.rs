@@ -17,6 +17,48 @@ pub(super) fn unknown(path: &str, key: &str, known: &[String]) -> String {
     format!("known here: {}", known.join(", "))
 }
 
+/// The help for a component that is not ours: most are the Collector's, in a file written for it.
+pub(super) fn component(section: &str, kind: &str, types: &[&str]) -> String {
+    if let Some(text) = collectors(section, kind) {
+        return text.to_owned();
+    }
+    // "k8sattributes" is another component and no slip of "attributes".
+    if let Some(name) = nearest(kind, types.iter().copied()).filter(|name| !kind.ends_with(name)) {
+        return format!("did you mean {name:?}?");
+    }
+    let what = match section {
+        "exporters" => "to reach anything else, send OTLP to a Collector that has this exporter",
+        "processors" => "leave it in a Collector before or behind this gateway",
+        "receivers" => "leave it in a Collector that sends here by otlp_grpc or otlp_http",
+        _ => "remove it",
+    };
+    format!("valid values: {}; {what}", types.join(", "))
+}
+
+/// Published configurations hold these again and again.
+fn collectors(section: &str, kind: &str) -> Option<&'static str> {
+    Some(match (section, kind) {
+        ("exporters", "logging") => "it is called debug, with verbosity for loglevel",
+        ("extensions", "memory_ballast" | "pprof") => {
+            "remove it, also from service.extensions: it is about the memory of a Go program"
+        }
+        (
+            "extensions",
+            "basicauth" | "basic_auth" | "bearertokenauth" | "bearer_token_auth" | "headers_setter"
+            | "oauth2client" | "oauth2_client" | "sigv4auth",
+        ) => {
+            "an exporter sends its credentials with headers: {Authorization: \"Basic \
+             ${file:/run/secrets/token}\"} or with a client certificate; senders show certificates"
+        }
+        ("extensions", "oidc" | "oidcauth") => {
+            "senders are known by their client certificates: client_ca_file, and client_identity \
+             for who may send what"
+        }
+        ("extensions", "healthcheckv2" | "healthcheck") => "did you mean \"health_check\"?",
+        _ => return None,
+    })
+}
+
 /// The name that is close enough to be meant.
 pub(super) fn nearest<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     names
@@ -74,6 +116,20 @@ fn published(path: &str, key: &str, known: &[String]) -> Option<String> {
             "use readers: [{pull: {exporter: {prometheus: {host: localhost, port: 8888}}}}]"
         }
         "num_workers" if has("num_consumers") => "did you mean \"num_consumers\"?",
+        "queue_settings" | "queued_retry" if has("sending_queue") => {
+            "did you mean \"sending_queue\"?"
+        }
+        "retry_settings" if has("retry_on_failure") => "did you mean \"retry_on_failure\"?",
+        "batcher" if has("sending_queue") => {
+            "it is called sending_queue.batch, and nothing is batched here"
+        }
+        "loglevel" if has("verbosity") => "did you mean \"verbosity\": basic, normal or detailed?",
+        "cors_allowed_origins" | "cors_allowed_headers" if has("cors") => {
+            "did you mean cors: { allowed_origins: [...], allowed_headers: [...] }?"
+        }
+        "compression" if server => {
+            "remove it: a receiver takes every compression that a sender uses"
+        }
         "profiles_url_path" => "the path of profiles is fixed: /v1development/profiles",
         "enabled" if path.ends_with(".tls") => {
             "a client's tls block is always on; use insecure: true for plaintext"

@@ -6,6 +6,8 @@ mod exporter;
 mod extension;
 mod identity;
 mod ids;
+mod keepalive;
+mod listeners;
 mod mend;
 mod processor;
 mod receiver;
@@ -17,6 +19,7 @@ mod telemetry;
 mod tls;
 mod transform;
 mod values;
+mod wrapped;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +33,10 @@ use crate::config::types::ComponentId;
 /// Reads the whole tree.
 pub(super) fn config(root: &Node) -> (Config, Problems) {
     let sink = Sink::default();
+    let (root, only) = match wrapped::unwrapped(root, &sink) {
+        Ok(root) => (root, None),
+        Err(problem) => (root, Some(problem)),
+    };
     let top = Section::new(String::new(), root.span.clone(), Some(root), &sink);
     if root.value == Value::Null {
         top.error_help("", "empty", "empty configuration file", "start with a sample of config/");
@@ -47,11 +54,14 @@ pub(super) fn config(root: &Node) -> (Config, Problems) {
             }
         }
     }
+    let ids = |key| ids_of(&top, key);
+    // Connectors are refused once, not again wherever a pipeline names one.
+    let or_connector = |key| ids(key).union(&ids("connectors")).cloned().collect();
     let known = Known {
-        receivers: ids_of(&top, "receivers"),
-        processors: ids_of(&top, "processors"),
-        exporters: ids_of(&top, "exporters"),
-        extensions: ids_of(&top, "extensions"),
+        receivers: or_connector("receivers"),
+        processors: ids("processors"),
+        exporters: or_connector("exporters"),
+        extensions: ids("extensions"),
     };
     let service = top.section("service", |section| service::service(section, &known));
     top.finish();
@@ -64,7 +74,15 @@ pub(super) fn config(root: &Node) -> (Config, Problems) {
     );
     let config = Config { receivers, processors, exporters, extensions, service };
     check_references(&top, &config);
-    (config, sink.into_problems())
+    for (other, listener) in listeners::meeting(&config) {
+        let key = format!("{}.endpoint", listener.key_path);
+        let message = format!("{other} listens on that address already");
+        let help = "give each its own; one receiver and port is enough for gRPC and HTTP";
+        at_key(&top, listener.id, &key, "listen_twice", message, help);
+    }
+    // What else could be said of such a file is about another program.
+    let alone = |problem| Problems { errors: vec![problem], warnings: Vec::new() };
+    (config, only.map_or_else(|| sink.into_problems(), alone))
 }
 
 /// Every id of a section, those with faults included: a fault is reported once.
@@ -106,10 +124,7 @@ fn components<T>(
 }
 
 fn unknown_type(section: &Section<'_>, key: &str, id: &ComponentId, types: &[&str]) {
-    let help = match mend::nearest(&id.kind, types.iter().copied()) {
-        Some(name) => format!("did you mean {name:?}?"),
-        None => format!("valid values: {}", types.join(", ")),
-    };
+    let help = mend::component(&section.path, &id.kind, types);
     let message = format!("unknown type: {:?} for id: {:?}", id.kind, id.to_string());
     section.error_help(key, "unknown_component", message, help);
 }
@@ -165,7 +180,8 @@ fn connectors(top: &Section<'_>) {
     if let Some(Value::Map(entries)) = top.raw("connectors").map(|node| &node.value)
         && !entries.is_empty()
     {
-        let help = "name the exporters in the first pipeline directly";
+        let help = "name the exporters in the first pipeline directly, and leave what derives \
+                    other data, such as spanmetrics, in a Collector";
         top.error_help("connectors", "unsupported", "connectors are not supported", help);
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::config::read::address;
 use crate::config::read::ids;
+use crate::config::read::keepalive::http_server;
 use crate::config::read::section::{Flavour, Section};
 use crate::config::read::tls;
 use crate::config::read::values::MAX;
@@ -95,13 +96,16 @@ fn keepalive(section: &Section<'_>, limits: &mut ServerLimits) {
 
 fn http(section: &Section<'_>) -> HttpServer {
     let size = section.bytes("max_request_body_size", -MAX..=MAX_BODY).filter(|size| *size > 0);
+    let mut server = server(section, "localhost:4318", size.unwrap_or(DEFAULT_BYTES));
+    let (keep_alives_enabled, idle_timeout) = http_server(section, server.limits.idle_timeout);
+    server.limits.idle_timeout = idle_timeout;
     HttpServer {
-        server: server(section, "localhost:4318", size.unwrap_or(DEFAULT_BYTES)),
+        server,
         paths: paths(section),
         cors: section.optional("cors", Flavour::None, cors).flatten(),
         response_headers: section.headers("response_headers"),
         compression_algorithms: algorithms(section),
-        keep_alives_enabled: section.boolean("keep_alives_enabled").unwrap_or(true),
+        keep_alives_enabled,
     }
 }
 

@@ -142,7 +142,10 @@ fn check(
         let names: Vec<String> = known.iter().map(ToString::to_string).collect();
         let help = match mend::nearest(&id, names.iter().map(String::as_str)) {
             Some(name) => format!("did you mean {name:?}?"),
-            None => format!("add this at the top level:  {what}s: {{ {id}: {} }}", body_for(&id)),
+            None => {
+                let body = body_for(what, &id);
+                format!("add this at the top level:  {what}s: {{ {id}: {body} }}")
+            }
         };
         let message = format!("references {what} {id:?} which is not configured");
         section.sink.error(at(reference, "not_configured", message, Some(help)));
@@ -150,12 +153,12 @@ fn check(
 }
 
 /// The least that makes a component of this id.
-fn body_for(id: &str) -> &'static str {
-    match id.split('/').next().unwrap_or_default() {
-        "otlp" => "{protocols: {grpc: {endpoint: localhost:4317}}}",
-        "otlp_grpc" => "{endpoint: backend:4317}",
-        "otlp_http" | "otlphttp" => "{endpoint: https://backend:4318}",
-        "memory_limiter" => "{check_interval: 1s, limit_percentage: 80}",
+fn body_for(what: &str, id: &str) -> &'static str {
+    match (what, id.split('/').next().unwrap_or_default()) {
+        ("receiver", "otlp") => "{protocols: {grpc: {endpoint: localhost:4317}}}",
+        (_, "otlp" | "otlp_grpc") => "{endpoint: backend:4317}",
+        (_, "otlp_http" | "otlphttp") => "{endpoint: https://backend:4318}",
+        (_, "memory_limiter") => "{check_interval: 1s, limit_percentage: 80}",
         _ => "{}",
     }
 }

@@ -6,7 +6,7 @@ use crate::config::node::{Node, Value};
 use crate::config::read::section::Section;
 use crate::config::read::values::MAX;
 use crate::config::sections::{
-    LogEncoding, LogLevel, LogSampling, Logs, MetricsLevel, MetricsReader, Telemetry,
+    LogEncoding, LogLevel, LogSampling, Logs, MetricNames, MetricsLevel, MetricsReader, Telemetry,
 };
 
 /// `service.telemetry`.
@@ -132,6 +132,7 @@ fn default_readers(level: MetricsLevel) -> Vec<MetricsReader> {
         key_path: "service.telemetry.metrics.readers".to_owned(),
         host: "localhost".to_owned(),
         port: 8888,
+        names: MetricNames::default(),
     }]
 }
 
@@ -169,21 +170,38 @@ fn reader(section: &Section<'_>, index: usize, item: &Node) -> Option<MetricsRea
 }
 
 fn prometheus(section: &Section<'_>) -> Option<MetricsReader> {
-    for key in ["without_scope_info", "without_units", "without_type_suffix", "without_target_info"]
-    {
-        if section.boolean(key) == Some(false) && key != "without_target_info" {
-            section.no_effect(key, "names are the Collector's default ones");
-        }
+    let names = names(section);
+    section.boolean("without_target_info");
+    if section.boolean("without_scope_info") == Some(false) {
+        section.no_effect("without_scope_info", "no metric is labelled with its scope");
     }
     section.no_effect("with_resource_constant_labels", "the resource is on target_info");
-    section.no_effect("translation_strategy", "names are the Collector's default ones");
     section.no_effect("resource_constant_labels", "the resource is on target_info");
     let host = section.string("host").unwrap_or_else(|| "localhost".to_owned());
     let port = section.number("port", 0..=65_535);
     if port.is_none() && !section.has("port") {
         section.error_help("", "missing_key", "the port is missing", "add port: 8888");
     }
-    Some(MetricsReader { key_path: section.path.clone(), host, port: port? })
+    Some(MetricsReader { key_path: section.path.clone(), host, port: port?, names })
+}
+
+/// Two booleans in one generation of the declarative schema, one word in the next.
+fn names(section: &Section<'_>) -> MetricNames {
+    let without = |key| section.boolean(key).unwrap_or(false);
+    let names = MetricNames {
+        type_suffix: !without("without_type_suffix"),
+        units: !without("without_units"),
+    };
+    let Some(strategy) = section.string("translation_strategy") else { return names };
+    let word = strategy.to_lowercase().replace('_', "");
+    match word.split('/').next().unwrap_or_default() {
+        "underscoreescapingwithsuffixes" => MetricNames { type_suffix: true, units: true },
+        "underscoreescapingwithoutsuffixes" => MetricNames::default(),
+        _ => {
+            section.no_effect("translation_strategy", "names are those of Prometheus");
+            names
+        }
+    }
 }
 
 /// Accepted; only `level: none` is what happens here.

@@ -17,8 +17,8 @@ pub use server::{
     Cors, GrpcServer, HttpServer, Keepalive, OtlpReceiver, Server, ServerLimits, UrlPaths,
 };
 pub use service::{
-    LogEncoding, LogLevel, LogSampling, Logs, MetricsLevel, MetricsReader, Pipeline, PipelineId,
-    Service, Telemetry,
+    LogEncoding, LogLevel, LogSampling, Logs, MetricNames, MetricsLevel, MetricsReader, Pipeline,
+    PipelineId, Service, Telemetry,
 };
 pub use tls::{
     ClientAuth, ClientTls, OnDoubt, RevocationPolicy, RevocationScope, ServerTls, TlsCommon,

@@ -151,4 +151,16 @@ pub struct MetricsReader {
     pub host: String,
     /// Port to listen on.
     pub port: u16,
+    /// How the Collector's metrics are spelt there.
+    pub names: MetricNames,
+}
+
+/// What is added to the names of the Collector's metrics: nothing by its default reader, both by a
+/// reader that is written without `without_type_suffix` and `without_units`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MetricNames {
+    /// `_total` to counters.
+    pub type_suffix: bool,
+    /// `_seconds`, `_bytes`.
+    pub units: bool,
 }

@@ -115,6 +115,8 @@ fn sources_that_cannot_be_read_say_why() {
     file.set_len((16 << 20) + 1).unwrap();
     for (location, text) in [
         ("/nowhere.yaml".to_owned(), "No such file"),
+        ("nowhere.yaml".to_owned(), "relative paths begin at"),
+        ("-".to_owned(), "/dev/stdin"),
         (folder.path().display().to_string(), "regular file"),
         (fifo.display().to_string(), "regular file"),
         (latin.display().to_string(), "UTF-8"),
@@ -152,7 +154,7 @@ fn set_reaches_keys_and_says_when_it_cannot() {
         ("exporters.otlp_grpc/v1.2.timeout=1s", "dots separate keys"),
         ("novalue", "equal sign"),
         ("a..b=1", "empty"),
-        ("exporters.otlp_grpc.timeout=[", "YAML"),
+        ("exporters.otlp_grpc.timeout=[", "duration"),
     ] {
         let base = format!("{BASE}\nexporters::otlp_grpc/v1.2::endpoint: x:1\n");
         let problems = read(&[&base], &[set], &[]).unwrap_err();
@@ -162,6 +164,10 @@ fn set_reaches_keys_and_says_when_it_cannot() {
         read(&[BASE], &["exporters.otlp_grpc.endpoint=${env:E}"], &[("E", "e:1")]).unwrap();
     let Exporter::Grpc(exporter) = &config.exporters[&id("otlp_grpc")] else { panic!() };
     assert_eq!(exporter.endpoint, "e:1");
+    // What is no YAML is a text.
+    let (config, _) = read(&[BASE], &["exporters.otlp_grpc.endpoint=[::1]:4317"], &[]).unwrap();
+    let Exporter::Grpc(exporter) = &config.exporters[&id("otlp_grpc")] else { panic!() };
+    assert_eq!(exporter.endpoint, "[::1]:4317");
 }
 
 #[test]

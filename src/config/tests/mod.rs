@@ -133,6 +133,60 @@ fn later_sources_merge_maps_and_replace_the_rest_and_set_comes_last() {
     assert_eq!(traces.unwrap().1.exporters, [id("otlp_grpc"), id("debug")]);
 }
 
+/// Scenario: the default reader, and configured ones of both generations of the schema.
+#[test]
+fn a_configured_metrics_reader_spells_names_as_the_collectors_does() {
+    let of = |keys: &str| {
+        let reader = format!("{{pull: {{exporter: {{{keys}}}}}}}");
+        let (config, _) =
+            config(&format!("{MINIMAL}  telemetry: {{metrics: {{readers: [{reader}]}}}}"));
+        let names = config.service.telemetry.metrics_readers[0].names;
+        (names.type_suffix, names.units)
+    };
+    assert_eq!(of("prometheus: {port: 1}"), (true, true));
+    assert_eq!(of("prometheus: {port: 1, without_type_suffix: true}"), (false, true));
+    assert_eq!(of("prometheus: {port: 1, without_units: true}"), (true, false));
+    let with = |strategy: &str| {
+        of(&format!("prometheus/development: {{port: 1, translation_strategy: {strategy}}}"))
+    };
+    assert_eq!(with("UnderscoreEscapingWithoutSuffixes"), (false, false));
+    assert_eq!(with("underscore_escaping_with_suffixes/development"), (true, true));
+    let (config, _) = config(MINIMAL);
+    let names = config.service.telemetry.metrics_readers[0].names;
+    assert_eq!((names.type_suffix, names.units), (false, false));
+}
+
+/// Scenario: the same limits of idle connections, in the block and in the keys before it.
+/// Guarantees: both say the same, and `enabled: false` is what the old switches were.
+#[test]
+fn a_keepalive_block_says_what_the_flat_keys_say() {
+    let of = |server: &str, client: &str| {
+        let (config, _) = config(&format!(
+            "receivers: {{otlp: {{protocols: {{http: {{{server}}}}}}}}}\n\
+             exporters: {{otlp_http: {{endpoint: 'https://backend', {client}}}}}\n\
+             service: {{pipelines: {{logs: {{receivers: [otlp], exporters: [otlp_http]}}}}}}",
+        ));
+        let http = config.receivers[&id("otlp")].http.clone().unwrap();
+        let Exporter::Http(out) = &config.exporters[&id("otlp_http")] else { panic!() };
+        let idle =
+            (out.idle_conn_timeout.as_secs(), out.max_idle_conns, out.max_idle_conns_per_host);
+        let server = (http.keep_alives_enabled, http.server.limits.idle_timeout);
+        (server, idle, out.disable_keep_alives)
+    };
+    let minutes = Some(Duration::from_secs(120));
+    let flat = "idle_conn_timeout: 7s, max_idle_conns: 5, max_idle_conns_per_host: 3";
+    let block = format!("keepalive: {{{flat}}}");
+    let wanted = ((true, minutes), (7, 5, 3), false);
+    assert_eq!(of("idle_timeout: 2m", flat), wanted);
+    assert_eq!(of("keepalive: {idle_timeout: 2m}", &block), wanted);
+    let wanted = ((false, None), (90, 100, 2), true);
+    assert_eq!(of("keep_alives_enabled: false", "disable_keep_alives: true"), wanted);
+    let off = "keepalive: {enabled: false}";
+    assert_eq!(of(off, off), wanted);
+    assert_eq!(of("", ""), ((true, None), (90, 100, 2), false));
+    assert_eq!(of("keepalive: {}", "keepalive:"), of("", ""));
+}
+
 #[test]
 fn a_connection_may_grow_old_unless_an_age_is_written_and_zero_is_none() {
     let http = "      http:\n        max_connection_age: AGE\n";

@@ -40,6 +40,7 @@ const RECEIVERS: &[Case] = &[
     (GRPC, "endpoint: 4317", "endpoint", "wrong_type"),
     (GRPC, "endpoint: $HOST:4317", "endpoint", "bare_variable"),
     (GRPC, "transport: udp", "transport", "unknown_value"),
+    (GRPC, LONG_SOCKET, "endpoint", "endpoint"),
     (GRPC, "Endpoint: localhost:1", "Endpoint", "unknown_key"),
     (GRPC, "max_recv_msg_size_mib: -1", "max_recv_msg_size_mib", "out_of_range"),
     (GRPC, "max_recv_msg_size_mib: '4'", "max_recv_msg_size_mib", "wrong_type"),
@@ -128,6 +129,13 @@ const RECEIVERS: &[Case] = &[
     (HTTP, "cors: {allowed_origin: ['*']}", "cors.allowed_origin", "unknown_key"),
     (HTTP, "response_headers: {'a b': c}", "response_headers.a b", "header"),
     (HTTP, "response_headers: {a: 1}", "response_headers.a", "wrong_type"),
+    (HTTP, "endpoint: localhost:4317", "endpoint", "listen_twice"),
+    (HTTP, "endpoint: '[::]:4317'", "endpoint", "listen_twice"),
+    (HTTP, "keepalive: {server_parameters: {}}", "keepalive.server_parameters", "unknown_key"),
+    (HTTP, "keepalive: {idle_timeout: soon}", "keepalive.idle_timeout", "wrong_type"),
+    (HTTP, "idle_timeout: soon", "idle_timeout", "wrong_type"),
+    (HTTP, "{keepalive: {}, idle_timeout: 1m}", "idle_timeout", "contradiction"),
+    (HTTP, "{keepalive: {}, keep_alives_enabled: true}", "keep_alives_enabled", "contradiction"),
 ];
 
 const EXPORTERS: &[Case] = &[
@@ -206,6 +214,11 @@ const EXPORTERS: &[Case] = &[
     (OUT_HTTP, "proxy_url: proxy:3128", "proxy_url", "endpoint"),
     (OUT_HTTP, "tls: {server_name_override: 'localhost:4318'}", "tls", "server_name"),
     (OUT_HTTP, "max_idle_conns: many", "max_idle_conns", "wrong_type"),
+    (OUT_HTTP, "keepalive: {time: 10s}", "keepalive.time", "unknown_key"),
+    (OUT_HTTP, "keepalive: {max_idle_conns: -1}", "keepalive.max_idle_conns", "out_of_range"),
+    (OUT_HTTP, "{keepalive: {}, max_idle_conns: 5}", "max_idle_conns", "contradiction"),
+    (OUT, "pick_first: {shuffle: true}", "pick_first.shuffle", "unknown_key"),
+    (QUEUE, "batch: {partition: {cache_size: 0}}", "batch.partition.cache_size", "out_of_range"),
     ("exporters", "debug: {verbosity: loud}", "debug.verbosity", "unknown_value"),
     ("exporters", "debug: {output_paths: [stdout]}", "debug.output_paths", "contradiction"),
     (
@@ -261,6 +274,9 @@ fn check(cases: &[Case]) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
+const LONG_SOCKET: &str = "{transport: unix, endpoint: /tmp/0123456789/0123456789/0123456789/\
+     0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789}";
+
 /// What must be there for a mistake at this place to be the only one.
 fn around(place: &str) -> &'static str {
     match place {
@@ -311,10 +327,56 @@ fn published_mistakes_are_answered_with_what_was_meant() {
         ("receivers.otlp.protocols", "htttp: {}", "did you mean \"http\"?"),
         (METRICS, "address: ':8888'", "prometheus"),
         (TLS, "min_version: 1.2", "quotes"),
+        ("exporters", "logging: {loglevel: debug}", "it is called debug"),
+        ("exporters", "debug: {loglevel: debug}", "did you mean \"verbosity\""),
+        ("exporters", "prometheus: {endpoint: ':8889'}", "send OTLP to a Collector that has this"),
+        ("receivers", "hostmetrics: {}", "that sends here by otlp_grpc or otlp_http"),
+        ("processors", "k8sattributes: {}", "a Collector before or behind this gateway"),
+        ("extensions", "pprof: {}", "remove it, also from service.extensions"),
+        ("extensions", "basicauth/grafana: {}", "headers: {Authorization"),
+        ("processors", "k8sattributes: {}", "valid values: attributes, batch"),
+        (GRPC, "endpoint: /run/otlp.sock", "add transport: unix"),
+        (TRACES, "exporters: [otlp/2]", "exporters: { otlp/2: {endpoint: backend:4317} }"),
+        (TRACES, "receivers: [otlp/2]", "receivers: { otlp/2: {protocols"),
+        (OUT, "batcher: {}", "sending_queue.batch"),
+        (OUT, "queue_settings: {}", "did you mean \"sending_queue\"?"),
+        (HTTP, "cors_allowed_origins: ['*']", "cors: { allowed_origins"),
+        (GRPC, "compression: gzip", "takes every compression"),
     ] {
         let (patch, _) = document(place, mistake);
         let base = format!("{BASE}{}", around(place));
         let problems = read(&[&base, &patch], &[], &[]).unwrap_err();
         assert!(problems.to_string().contains(help), "{help} not in {problems}");
     }
+}
+
+/// Scenario: an operator's resource, a chart's values and a ConfigMap instead of the configuration.
+/// Guarantees: one error says where the configuration is, and what is wrong in there is said too.
+#[test]
+fn a_configuration_inside_another_programs_file_is_found_there() {
+    let refused = |text: &str| read(&[text], &[], &[]).unwrap_err();
+    let of = |path: &str, text: &str| {
+        let indented = text.trim().replace('\n', "\n  ");
+        format!("kind: Collector\n{path}:\n  {indented}\n")
+    };
+    let problems = refused(&of("config", BASE));
+    let [error] = problems.errors.as_slice() else { panic!("{problems}") };
+    assert_eq!((error.key_path.as_str(), error.reason), ("config", "wrapped"));
+    let problems = refused(&of("config", &BASE.replace("'backend:4317'", "backend")));
+    let reasons: Vec<_> = problems.errors.iter().map(|error| error.reason).collect();
+    assert_eq!(reasons, ["wrapped", "endpoint"]);
+    let text = BASE.trim().replace('\n', "\n    ");
+    let problems = refused(&format!("kind: ConfigMap\ndata:\n  relay: |\n    {text}\n"));
+    let [error] = problems.errors.as_slice() else { panic!("{problems}") };
+    assert_eq!((error.key_path.as_str(), error.reason), ("data.relay", "wrapped"));
+}
+
+/// Scenario: a connector that a pipeline ends in and another begins with.
+#[test]
+fn connectors_are_refused_once() {
+    let patch = "connectors: {spanmetrics: {}}\nservice: {pipelines: {traces: {receivers: [otlp], \
+                 exporters: [spanmetrics]}, metrics: {receivers: [spanmetrics], exporters: [otlp_grpc]}}}";
+    let problems = read(&[BASE, patch], &[], &[]).unwrap_err();
+    let [error] = problems.errors.as_slice() else { panic!("{problems}") };
+    assert_eq!((error.key_path.as_str(), error.reason), ("connectors", "unsupported"));
 }

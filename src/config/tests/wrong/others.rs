@@ -116,6 +116,13 @@ pub(super) const OTHERS: &[Case] = &[
         "unsupported",
     ),
     ("extensions", "health_check: {path: health}", "health_check.path", "url_path"),
+    (
+        "",
+        "extensions: {health_check: {endpoint: ':4317'}}\nservice: {extensions: [health_check]}",
+        "extensions.health_check.endpoint",
+        "listen_twice",
+    ),
+    ("extensions", "health_check: {use_v2: true}", "health_check.use_v2", "unsupported"),
     ("extensions", "zpages: {auth: {authenticator: basic}}", "zpages.auth", "unsupported"),
     ("extensions", "pprof: {}", "pprof", "unknown_component"),
     ("connectors", "forward: {}", "", "unsupported"),
