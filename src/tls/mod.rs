@@ -14,6 +14,7 @@ mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzed;
 pub(crate) mod inspect;
+mod last_words;
 mod material;
 pub(crate) mod own;
 pub(crate) mod pem;
@@ -32,6 +33,7 @@ mod verifier;
 
 pub(crate) use client::{ClientSnapshot, Connector, UpstreamTlsError};
 pub(crate) use error::CredentialsError;
+pub(crate) use last_words::LastWords;
 pub(crate) use profile::Alpn;
 pub(crate) use recorded::Recorded;
 pub(crate) use refusal::{Handshake, Plaintext, Refusal};

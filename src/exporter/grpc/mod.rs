@@ -138,7 +138,7 @@ impl GrpcClient {
 
     fn failure(&self, code: Code, reason: &'static str, text: &str) -> Failure {
         let Self { exporter, endpoint, .. } = self;
-        let message = format!("exporter {exporter}, upstream {endpoint}: {text}");
+        let message = format!("the gateway's exporter {exporter}, upstream {endpoint}: {text}");
         Failure::new(code, Side::Upstream, reason, message)
     }
 

@@ -35,6 +35,7 @@ struct Shared {
     rest: Mutex<Option<Instant>>,
     /// What is known of the connection that was opened last.
     latest: Mutex<(Diagnosis, Heard)>,
+    broken: Broken,
     /// How many connections are open.
     open: Arc<AtomicUsize>,
     /// Of the open connections.
@@ -43,6 +44,9 @@ struct Shared {
     slots: Option<Arc<Semaphore>>,
     h2: AtomicBool,
 }
+
+/// The connection that broke last for a reason of TLS, and when.
+type Broken = Arc<Mutex<Option<(Instant, Diagnosis)>>>;
 
 /// The last attempts failed.
 #[derive(Clone, Debug)]
@@ -55,6 +59,9 @@ struct Trouble {
 /// The pause after the first failed attempt, and the longest one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// For so long the end of a connection may be the reason of an error that does not say of which
+/// connection it is.
+const LATELY: Duration = Duration::from_secs(2);
 
 impl OriginConnector {
     /// Opens at most `max` connections at a time; 0 is unlimited.
@@ -72,6 +79,7 @@ impl OriginConnector {
             trouble,
             rest,
             latest,
+            broken: Broken::default(),
             open,
             standings,
             slots,
@@ -102,9 +110,15 @@ impl OriginConnector {
     }
 
     /// What is known of the connection that was opened last: an error of one that never carried a
-    /// request does not say which it was.
+    /// request does not say which it was. When several were opened at a time, the one that broke is
+    /// meant.
     pub(super) fn latest(&self) -> (Diagnosis, Heard) {
-        self.0.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let latest = self.0.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let broken = self.0.broken.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match broken {
+            Some((at, diagnosis)) if at.elapsed() < LATELY => (diagnosis, latest.1),
+            _ => latest,
+        }
     }
 
     /// Whether a connection carries a certificate of ours that is about to end.
@@ -183,6 +197,7 @@ impl Shared {
             io,
             alpn,
             diagnosis,
+            broken: Arc::clone(&self.broken),
             to_proxy,
             end,
             _open: open,
@@ -230,6 +245,7 @@ pub(super) struct HttpIo {
     io: Io,
     alpn: Alpn,
     diagnosis: Diagnosis,
+    broken: Broken,
     to_proxy: bool,
     /// When our certificate is about to end.
     end: Option<Pin<Box<Sleep>>>,
@@ -255,6 +271,16 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl HttpIo {
+    /// Notes why the connection broke, if that is known.
+    fn note_end(&self) {
+        if self.diagnosis.get().is_some() {
+            let broken = Some((Instant::now(), self.diagnosis.clone()));
+            *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = broken;
+        }
     }
 }
 
@@ -294,7 +320,11 @@ mod stream {
             {
                 return Poll::Ready(Err(io::Error::other(ENDED)));
             }
-            Pin::new(&mut self.io).poll_read(context, buffer)
+            let polled = Pin::new(&mut self.io).poll_read(context, buffer);
+            if polled.is_ready() {
+                self.note_end();
+            }
+            polled
         }
     }
 

@@ -93,7 +93,8 @@ impl HttpClient {
     }
 
     fn failure(&self, target: &Target, code: Code, reason: &'static str, text: &str) -> Failure {
-        let message = format!("exporter {}, upstream {}: {text}", self.exporter, target.shown);
+        let message =
+            format!("the gateway's exporter {}, upstream {}: {text}", self.exporter, target.shown);
         Failure::new(code, Side::Upstream, reason, message)
     }
 
@@ -132,7 +133,7 @@ impl HttpClient {
     fn no_endpoint(&self, batch: &Batch) -> Failure {
         let signal = batch.signal;
         let message = format!(
-            "exporter {} has neither endpoint nor {signal}_endpoint: set one, or take it out of the {signal} pipelines",
+            "the gateway's exporter {} has neither endpoint nor {signal}_endpoint: set one, or take it out of the {signal} pipelines",
             self.exporter
         );
         Failure::new(Code::Unimplemented, Side::Internal, "no_endpoint", message)

@@ -126,8 +126,8 @@ impl Dialer {
         self.secure(socket, address, deadline).await
     }
 
-    /// Tries addresses in turn, each for its share of the time, and answers the first success or
-    /// the last failure.
+    /// Tries addresses in turn, each for its share of the time, and answers the first success, or the
+    /// failure that tells most, or the last of those.
     ///
     /// # Errors
     /// None of them worked.
@@ -148,9 +148,8 @@ impl Dialer {
             };
             match attempt.await {
                 Ok(done) => return Ok(done),
-                // That one of them is not to be trusted is the worse news.
                 Err(error) => match &failure {
-                    Some(before) if ConnectError::is_distrust(before) => {}
+                    Some(before) if ConnectError::tells(before) > error.tells() => {}
                     _ => failure = Some(error),
                 },
             }
@@ -204,5 +203,43 @@ impl Dialer {
             standing: Some(connected.standing),
             lifetime: connected.own_left.map(Lifetime::new),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::exporter::testing::{Backend, Reply, ServerOptions, server_config};
+    use crate::tls::client;
+    use crate::tls::store::Store;
+    use crate::tls::testing::{TestPki, client_tls};
+
+    /// Scenario: a name has two addresses, as `localhost` often has. At one of them nothing listens,
+    /// at the other one our certificate is refused.
+    /// Guarantees: in either order the answer of the one that is there is told.
+    #[tokio::test]
+    async fn an_address_that_answers_tells_more_than_one_where_nobody_is() {
+        let pki = TestPki::new();
+        let options = ServerOptions {
+            alpn: vec![b"h2".to_vec()],
+            client_ca: Some(pki.other_ca.pem()),
+            ..ServerOptions::default()
+        };
+        let tls = server_config(&pki.server, options);
+        let backend = Backend::start(Some(tls), |_, _| Reply::ok()).await;
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let upstream = Upstream::Tcp { host: "localhost".to_owned(), port: 0 };
+        let (_store, snapshots) =
+            Store::new(client::load(&client_tls(&pki), &[b"h2"]).unwrap().snapshot);
+        let dialer = Dialer::new(upstream, Some(snapshots), Duration::from_secs(10));
+        for order in [[nobody, backend.address], [backend.address, nobody]] {
+            let addresses = order.map(|address: SocketAddr| Address::Tcp(address)).to_vec();
+            let welcomed =
+                async |mut dialed: Dialed, _, until| Ok(dialed.io.welcomed(until).await?);
+            let error = dialer.first(addresses, dialer.deadline(), welcomed).await.unwrap_err();
+            assert_eq!(error.reason(), "upstream_rejected_our_certificate", "{error}");
+        }
     }
 }

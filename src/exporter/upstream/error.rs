@@ -74,6 +74,16 @@ impl ConnectError {
         self.distrusted
     }
 
+    /// How much it says of an upstream with several addresses. That one of them is not to be trusted
+    /// is the worst news, and one that answered counts more than one where nobody is.
+    pub(super) fn tells(&self) -> u8 {
+        match self.reason {
+            _ if self.distrusted => 2,
+            "upstream_refused" | "upstream_unreachable" | "upstream_timeout" => 0,
+            _ => 1,
+        }
+    }
+
     /// Whether a reason means that the upstream answered, and does not take our certificate.
     pub(crate) fn refuses_us(reason: &str) -> bool {
         matches!(reason, "upstream_rejected_our_certificate" | "upstream_demands_certificate")
@@ -98,7 +108,10 @@ impl ConnectError {
             Code::Unavailable,
             Side::Upstream,
             self.reason,
-            format!("exporter {exporter} has no connection to {endpoint}: {}", self.message),
+            format!(
+                "the gateway's exporter {exporter} has no connection to {endpoint}: {}",
+                self.message
+            ),
         )
         .with_retry_after(delay)
     }

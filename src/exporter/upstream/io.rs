@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
-use crate::tls::UpstreamTlsError;
 use crate::tls::client::UpstreamStream;
+use crate::tls::{LastWords, UpstreamTlsError};
 
 /// A connected stream.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct Io {
 
 #[derive(Debug)]
 enum Stream {
-    Plain(Socket),
+    Plain(LastWords<Socket>),
     Tls(Box<UpstreamStream<Socket>>),
 }
 
@@ -70,7 +70,7 @@ const ALERT: u8 = 21;
 
 impl Io {
     pub(super) fn plain(socket: Socket) -> Self {
-        Self { stream: Stream::Plain(socket), heard: Heard::default() }
+        Self { stream: Stream::Plain(LastWords::new(socket)), heard: Heard::default() }
     }
 
     pub(super) fn tls(stream: UpstreamStream<Socket>) -> Self {

@@ -238,7 +238,7 @@ fn not_opened(
     ConnectError::new(
         "upstream_closed_after_handshake",
         format!(
-            "{address} closed the connection right after the TLS handshake ({detail}): it probably refused our client certificate; compare its client CA with the issuer of tls.cert_file, and look into its log"
+            "{address} closed the connection right after the TLS handshake ({detail}) without a reason: it may be overloaded, or not be a gRPC server; its log knows why"
         ),
     )
 }

@@ -11,6 +11,7 @@ use tokio_rustls::TlsConnector;
 use crate::tls::client::explain::Attempt;
 use crate::tls::client::stream::{Diagnosis, UpstreamStream};
 use crate::tls::client::{ClientSnapshot, Standing, UpstreamTlsError, name};
+use crate::tls::last_words::LastWords;
 use crate::tls::profile::Alpn;
 use crate::tls::recorded::Recorded;
 use crate::tls::store::Watch;
@@ -66,14 +67,14 @@ impl Connector {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let snapshot = self.snapshots.current();
-        let mut attempt = Attempt::new(upstream, snapshot.own.clone());
         let wanted = snapshot.server_name_override.as_deref().unwrap_or(&self.host);
+        let mut attempt = Attempt::new(upstream, wanted, snapshot.own.clone());
         let name = name::host_of(wanted)
             .and_then(|host| ServerName::try_from(host).map_err(|error| error.to_string()))
             .map(|name| name.to_owned())
-            .map_err(|why| attempt.bad_name(wanted, &why))?;
+            .map_err(|why| attempt.bad_name(&why))?;
         let handshake = TlsConnector::from(Arc::clone(&snapshot.config))
-            .connect(name.clone(), Recorded::new(stream))
+            .connect(name.clone(), Recorded::new(LastWords::new(stream)))
             .into_fallible();
         let (outcome, note) = noted(timeout_at(deadline, handshake)).await;
         attempt.asked = note.asked;

@@ -61,14 +61,16 @@ impl std::error::Error for UpstreamTlsError {}
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
     upstream: String,
+    /// The name that it is asked for.
+    wanted: String,
     own: Option<Arc<OwnIdentity>>,
     /// Whether the upstream asked for a certificate of ours.
     pub(super) asked: bool,
 }
 
 impl Attempt {
-    pub(super) fn new(upstream: &str, own: Option<Arc<OwnIdentity>>) -> Self {
-        Self { upstream: upstream.to_owned(), own, asked: false }
+    pub(super) fn new(upstream: &str, wanted: &str, own: Option<Arc<OwnIdentity>>) -> Self {
+        Self { upstream: upstream.to_owned(), wanted: shown(wanted), own, asked: false }
     }
 
     fn error(
@@ -81,8 +83,8 @@ impl Attempt {
         UpstreamTlsError { reason, message, help: help.into(), distrusted: false }
     }
 
-    pub(super) fn bad_name(&self, wanted: &str, why: &str) -> UpstreamTlsError {
-        let message = format!("cannot verify the name {}: it is {why}", shown(wanted));
+    pub(super) fn bad_name(&self, why: &str) -> UpstreamTlsError {
+        let message = format!("cannot verify the name {}: it is {why}", self.wanted);
         let help = "set `tls.server_name_override` to the name in the upstream's certificate";
         self.error("upstream_bad_name", message, help)
     }
@@ -165,7 +167,8 @@ impl Attempt {
                 "does it speak TLS on this port, and allow connections from here?",
             );
         }
-        self.error("upstream_tls", format!("the handshake failed: {error}"), "")
+        let help = "look at the network in between, and into the upstream's log";
+        self.error("upstream_tls", format!("the handshake failed: {error}"), help)
     }
 
     /// For a read error after the handshake.
@@ -227,7 +230,7 @@ impl Attempt {
             ),
             A::UnrecognisedName => self.error(
                 "upstream_unknown_name",
-                format!("the upstream {says}"),
+                format!("the upstream, asked for {}, {says}", self.wanted),
                 "set `tls.server_name_override` to a name that it serves",
             ),
             A::HandshakeFailure | A::InsufficientSecurity if !self.asked => self.error(
@@ -246,7 +249,11 @@ impl Attempt {
                     self.error("upstream_rejected_our_certificate", message, self.trust_us(own))
                 }
                 None if self.asked && is_about_certificate(alert) => self.demanded(says),
-                _ => self.error("upstream_alert", format!("the upstream {says}"), "see its log"),
+                _ => self.error(
+                    "upstream_alert",
+                    format!("the upstream {says}"),
+                    "its log knows why",
+                ),
             },
         }
     }

@@ -13,6 +13,7 @@ use tokio_rustls::client::TlsStream;
 use crate::tls::client::UpstreamTlsError;
 use crate::tls::client::explain::Attempt;
 use crate::tls::inspect::{self, CertificateFacts};
+use crate::tls::last_words::LastWords;
 use crate::tls::recorded::Recorded;
 
 /// Why a connection that had been set up broke, once it is known. With TLS 1.3 an upstream judges
@@ -31,19 +32,17 @@ impl Diagnosis {
 /// The encrypted stream. Watches its own first reads for a refusal of our certificate.
 #[derive(Debug)]
 pub(crate) struct UpstreamStream<S> {
-    stream: TlsStream<Recorded<S>>,
+    stream: TlsStream<Recorded<LastWords<S>>>,
     diagnosis: Diagnosis,
     attempt: Box<Attempt>,
     /// Whether the upstream has said anything yet.
     heard: bool,
-    /// Read when a write failed, and not asked for yet.
-    stash: Vec<u8>,
 }
 
 impl<S> UpstreamStream<S> {
-    pub(super) fn new(stream: TlsStream<Recorded<S>>, attempt: Attempt) -> Self {
+    pub(super) fn new(stream: TlsStream<Recorded<LastWords<S>>>, attempt: Attempt) -> Self {
         let (diagnosis, attempt) = (Diagnosis::default(), Box::new(attempt));
-        Self { stream, diagnosis, attempt, heard: false, stash: Vec::new() }
+        Self { stream, diagnosis, attempt, heard: false }
     }
 
     pub(super) fn diagnosis(&self) -> Diagnosis {
@@ -75,11 +74,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for UpstreamStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.stash.is_empty() {
-            let count = buffer.remaining().min(self.stash.len());
-            self.stash.drain(..count).for_each(|byte| buffer.put_slice(&[byte]));
-            return Poll::Ready(Ok(()));
-        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         match &polled {
@@ -124,32 +118,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> UpstreamStream<S> {
         let tickets = self.stream.get_ref().1.tls13_tickets_received();
         if polled.is_ready() || tickets > 0 { Poll::Ready(()) } else { Poll::Pending }
     }
-
-    /// Passes on how a write went. One that fails may do so before the alert that says why has been
-    /// read, and nobody reads from a stream that cannot be written to any more.
-    fn written<T>(
-        &mut self,
-        context: &mut Context<'_>,
-        polled: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        let Poll::Ready(Err(error)) = &polled else { return polled };
-        if !is_gone(error) || self.heard || self.diagnosis.get().is_some() {
-            return polled;
-        }
-        let mut scratch = [0; 1024];
-        let mut buffer = ReadBuf::new(&mut scratch);
-        let found = match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
-            Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                self.heard = true;
-                self.stash.extend_from_slice(buffer.filled());
-                None
-            }
-            Poll::Ready(Err(error)) if !is_gone(&error) => self.attempt.alerted(&error),
-            Poll::Ready(_) | Poll::Pending => self.attempt.closed_unheard(),
-        };
-        self.learn(found);
-        polled
-    }
 }
 
 /// How long a refusal may take to arrive. Nothing waits for it but a probe.
@@ -171,8 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for UpstreamStream<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.written(context, polled)
+        Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -180,8 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for UpstreamStream<S> {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
-        self.written(context, polled)
+        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -189,8 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for UpstreamStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_flush(context);
-        self.written(context, polled)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

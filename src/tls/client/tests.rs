@@ -5,10 +5,11 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+use super::connector::Connected;
 use super::*;
 use crate::config::sections::RevocationScope;
 use crate::tls::server;
@@ -130,24 +131,61 @@ async fn a_refusal_that_breaks_a_write_is_still_heard() {
     let pki = TestPki::new();
     let (_store, snapshots) = Store::new(load(&client_tls(&pki), &[b"h2"]).unwrap().snapshot);
     let connector = Connector::new(snapshots, "localhost".to_owned());
-    let mut tls = server_tls(&pki);
-    tls.client_ca = Some(pem_file("tls.client_ca_file", pki.path("other-ca.crt")));
-    let strict = Arc::clone(&server::load(&tls).unwrap().snapshot.config);
     let (near, far) = duplex(64 << 10);
     let deadline = Instant::now() + Duration::from_secs(10);
     let (connected, refused) = tokio::join!(
         connector.connect(near, "localhost:4317", deadline),
-        TlsAcceptor::from(strict).accept(far)
+        TlsAcceptor::from(refuses_ours(&pki)).accept(far)
     );
     assert!(refused.is_err());
     drop(refused);
-    let mut connected = connected.unwrap();
-    let wrote = async {
-        connected.io.write_all(b"telemetry").await?;
-        connected.io.flush().await
-    };
-    let broken = wrote.await.unwrap_err();
-    assert_eq!(broken.kind(), std::io::ErrorKind::BrokenPipe);
+    assert_hears_the_alert(connected.unwrap()).await;
+}
+
+/// Scenario: the same over TCP, where the upstream has not read all that we sent, so that its end
+/// resets the connection; and the event loop has not been told of the alert when we write again.
+/// Guarantees: the alert is the reason, every time.
+#[tokio::test]
+async fn a_refusal_before_a_reset_is_heard_although_the_write_fails_first() {
+    let pki = TestPki::new();
+    let strict = refuses_ours(&pki);
+    for _again in 0..20 {
+        let (_store, snapshots) = Store::new(load(&client_tls(&pki), &[b"h2"]).unwrap().snapshot);
+        let connector = Connector::new(snapshots, "localhost".to_owned());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (go_on, wait) = std::sync::mpsc::channel();
+        let strict = Arc::clone(&strict);
+        let upstream = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let mut session = rustls::ServerConnection::new(strict).unwrap();
+            session.complete_io(&mut socket).unwrap_err();
+            // Until something is there that it will not read.
+            wait.recv().unwrap();
+        });
+        let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut connected = connector.connect(socket, "localhost:4317", deadline).await.unwrap();
+        connected.io.write_all(b"before").await.unwrap();
+        connected.io.flush().await.unwrap();
+        go_on.send(()).unwrap();
+        // Blocks the event loop on purpose.
+        upstream.join().unwrap();
+        assert_hears_the_alert(connected).await;
+    }
+}
+
+/// A server that trusts no CA of ours.
+fn refuses_ours(pki: &TestPki) -> Arc<ServerConfig> {
+    let mut tls = server_tls(pki);
+    tls.client_ca = Some(pem_file("tls.client_ca_file", pki.path("other-ca.crt")));
+    Arc::clone(&server::load(&tls).unwrap().snapshot.config)
+}
+
+async fn assert_hears_the_alert<S: AsyncRead + AsyncWrite + Unpin>(mut connected: Connected<S>) {
+    connected.io.write_all(b"telemetry").await.unwrap();
+    connected.io.flush().await.unwrap();
+    connected.io.read_u8().await.unwrap_err();
     let told = connected.diagnosis.get().unwrap();
     assert_eq!(told.reason(), "upstream_rejected_our_certificate");
     assert!(told.to_string().contains("(alert unknown_ca): it refused our certificate"), "{told}");

@@ -18,7 +18,7 @@ async fn told(reply: Reply) -> (Failure, usize) {
     let backend = Backend::start(None, move |_, _| reply.clone()).await;
     let exporter = grpc(grpc_config(backend.address, None));
     let failure = exporter.export(&batch(Signal::Traces, b"x")).await.unwrap_err();
-    let text = format!("exporter otlp_grpc/up, upstream {}: ", backend.address);
+    let text = format!("the gateway's exporter otlp_grpc/up, upstream {}: ", backend.address);
     assert!(failure.message.starts_with(&text), "{}", failure.message);
     (failure, backend.seen().len())
 }
@@ -103,7 +103,7 @@ async fn an_answer_that_never_comes_is_given_up_before_the_sender_gives_up() {
     assert_eq!(
         failure.message,
         format!(
-            "exporter otlp_grpc/up, upstream {}: no answer in time: it is slow or hangs, or the exporter's timeout is too short; it may have taken the batch",
+            "the gateway's exporter otlp_grpc/up, upstream {}: no answer in time: it is slow or hangs, or the exporter's timeout is too short; it may have taken the batch",
             backend.address
         )
     );

@@ -60,7 +60,7 @@ async fn a_name_that_cannot_be_resolved_is_named() {
         &failure,
         "upstream_unresolvable",
         &[
-            "exporter otlp_grpc/up has no connection to no..such:4317: the name no..such cannot be resolved: ",
+            "the gateway's exporter otlp_grpc/up has no connection to no..such:4317: the name no..such cannot be resolved: ",
             "; check the endpoint's spelling and the DNS settings of this host",
         ],
     );
@@ -74,7 +74,7 @@ async fn a_port_where_nothing_listens_is_named() {
     assert_eq!(
         failure.message,
         format!(
-            "exporter otlp_grpc/up has no connection to {address}: {address} refused the connection: nothing listens there; start the upstream or correct the endpoint"
+            "the gateway's exporter otlp_grpc/up has no connection to {address}: {address} refused the connection: nothing listens there; start the upstream or correct the endpoint"
         )
     );
 }
@@ -109,7 +109,7 @@ async fn a_black_hole_costs_the_connect_timeout_and_nobody_else_notices() {
     assert_eq!(
         failure.message,
         format!(
-            "exporter otlp_grpc/up has no connection to {address}: {address} did not answer within connect_timeout: check that the upstream runs and that no firewall drops the packets"
+            "the gateway's exporter otlp_grpc/up has no connection to {address}: {address} did not answer within connect_timeout: check that the upstream runs and that no firewall drops the packets"
         )
     );
 }
@@ -151,9 +151,10 @@ async fn an_upstream_that_refuses_our_certificate_is_quoted() {
             &failure,
             "upstream_rejected_our_certificate",
             &[
-                "exporter otlp_grpc/up has no connection to ",
+                "the gateway's exporter otlp_grpc/up has no connection to ",
                 &format!("TLS to {address}: the upstream "),
-                "refused our certificate CN=test-client (issuer CN=Test CA, serial ",
+                "does not know the CA (alert unknown_ca): it refused our certificate \
+                 CN=test-client (issuer CN=Test CA, serial ",
                 &pki.path("client.crt").display().to_string(),
                 "; the upstream must trust our issuer CN=Test CA (its client CA)",
             ],
