@@ -76,7 +76,8 @@ fn unsupported(key: &Pem, block: &Block) -> Problem {
         None => "is not a private key inside its markers".to_owned(),
     };
     let help = "supported: RSA from 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, Ed25519; \
-                make a new key: `openssl ecparam -name prime256v1 -genkey -noout`";
+                make a new key, `openssl ecparam -name prime256v1 -genkey -noout`, and have a \
+                certificate issued for it";
     problem(key, block.line, "key_unsupported", message, help)
 }
 

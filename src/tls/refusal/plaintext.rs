@@ -44,7 +44,10 @@ impl Plaintext {
     /// What to do about it.
     pub(crate) fn help(&self) -> &'static str {
         match self {
-            Self::Http1(_) => "this port speaks TLS: use https://",
+            Self::Http1(_) => {
+                "this port speaks TLS: use https:// in OTEL_EXPORTER_OTLP_ENDPOINT, or in the \
+                 `endpoint` of a Collector's exporter"
+            }
             Self::Http2 => {
                 "this port speaks TLS: use https:// in OTEL_EXPORTER_OTLP_ENDPOINT, or unset \
                  OTEL_EXPORTER_OTLP_INSECURE; in a Collector remove `tls.insecure: true`"

@@ -188,7 +188,7 @@ impl Revocations {
             time::ago(at, now)
         );
         let help = "fetch the CA's current list, or mend this machine's clock; `revocation.grace` gives it more time, and \
-                    `revocation.expired: allow` lets in whoever is not on the old one";
+                    `revocation.expired: allow` accepts whoever is not on the old one";
         Doubt { kind: DoubtKind::Expired, about_issuer: !is_leaf, why, help: help.to_owned() }
     }
 
@@ -202,7 +202,7 @@ impl Revocations {
             names.join(", ")
         );
         let help = "add that CA's list; `revocation.scope: leaf` asks for those of leaves alone, \
-                    and `revocation.unknown: allow` lets in whoever no list is about";
+                    and `revocation.unknown: allow` accepts whoever no list is about";
         Doubt { kind: DoubtKind::Unknown, about_issuer: !is_leaf, why, help: help.to_owned() }
     }
 }

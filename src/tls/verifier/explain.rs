@@ -8,8 +8,8 @@ use crate::tls::inspect::{self, CertificateFacts, named, shown};
 use crate::tls::own::{V1_MEND, V1_SERVER_MEND};
 use crate::tls::revocation::{Doubt, DoubtKind};
 use crate::tls::time;
-use crate::tls::verifier::forged;
 use crate::tls::verifier::judge::{Fault, Judge, Leniency, Side, alert};
+use crate::tls::verifier::{forged, rare};
 
 /// Reason, clause, help.
 pub(super) type Words = (&'static str, String, String);
@@ -31,8 +31,8 @@ pub(super) fn unproven(side: Side, leaf: &CertificateDer<'_>) -> Fault {
     Fault {
         reason: pick(side, "client_cert_not_proven", "upstream_cert_not_proven"),
         why: "it did not prove that it holds the certificate's private key".to_owned(),
-        help: "certificate and key of that peer do not belong together, or somebody shows a \
-               certificate that was copied"
+        help: "check that its certificate and its key belong together; if they do, somebody else \
+               shows a copy of that certificate"
             .to_owned(),
         leaf: inspect::describe(leaf).map(Box::new),
         alert: CertificateError::BadSignature,
@@ -156,90 +156,8 @@ fn words(
             let why = format!("{why}, and no CA of {} signed it itself", judge.anchors.place);
             (reason, why, help.to_owned())
         }
-        _ => rarer(judge, leaf, chain, error),
+        _ => rare::words(judge, leaf, chain, error),
     }
-}
-
-fn rarer(
-    judge: &Judge,
-    leaf: &CertificateFacts,
-    chain: &[CertificateFacts],
-    error: &webpki::Error,
-) -> Words {
-    use webpki::Error as E;
-
-    let side = judge.side;
-    let reason = |sender, upstream| pick(side, sender, upstream);
-    match error {
-        E::UnsupportedCriticalExtension => (
-            reason("client_cert_extension", "upstream_cert_extension"),
-            format!(
-                "it or an issuer has a critical extension that is not understood ({})",
-                match leaf.unknown_critical.as_slice() {
-                    [] => "perhaps certificatePolicies".to_owned(),
-                    list => shown(&list.join(", ")),
-                }
-            ),
-            "re-issue it without marking that extension critical".to_owned(),
-        ),
-        E::NameConstraintViolation => (
-            reason("client_cert_name_constraint", "upstream_cert_name_constraint"),
-            format!(
-                "its names are outside of what its CA may vouch for, or its CA constrains URIs, \
-                 which cannot be checked: {}",
-                names(leaf)
-            ),
-            "issue it under a CA whose name constraints allow these names".to_owned(),
-        ),
-        E::MaximumSignatureChecksExceeded | E::MaximumPathBuildCallsExceeded => (
-            reason("client_cert_chain", "upstream_cert_chain"),
-            format!(
-                "too many issuers would have to be tried: {} has more than 100 CAs of one name, or \
-                 too many intermediates came with it",
-                judge.anchors.place
-            ),
-            "leave those keys of a CA in the bundle that are still in use".to_owned(),
-        ),
-        E::PathLenConstraintViolated | E::MaximumPathDepthExceeded | E::EndEntityUsedAsCa => (
-            reason("client_cert_chain", "upstream_cert_chain"),
-            format!(
-                "its chain of {} certificates is longer than its CAs allow, or holds an issuer that \
-                 is no CA",
-                chain.len() + 1
-            ),
-            "send the leaf and the intermediates up to the CA, in that order".to_owned(),
-        ),
-        E::BadDer | E::BadDerTime | E::MalformedExtensions | E::InvalidSerialNumber => (
-            reason("client_cert_bad_encoding", "upstream_cert_bad_encoding"),
-            format!("it is not encoded as the standard says ({error:?})"),
-            "re-issue it with a common tool".to_owned(),
-        ),
-        _ if is_algorithm(error) => (
-            "cert_signature_algorithm",
-            format!(
-                "it or an issuer is signed with an algorithm that is not accepted ({}, by {})",
-                leaf.signature_algorithm,
-                named(&leaf.identity.issuer)
-            ),
-            "re-issue it with SHA-256".to_owned(),
-        ),
-        _ => (
-            reason("client_cert_rejected", "upstream_cert_rejected"),
-            format!("path validation refuses it ({error:?})"),
-            "`portcullis certs show FILE` says what is unusual about it".to_owned(),
-        ),
-    }
-}
-
-fn is_algorithm(error: &webpki::Error) -> bool {
-    use webpki::Error as E;
-
-    matches!(
-        error,
-        E::UnsupportedSignatureAlgorithmContext(_)
-            | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
-            | E::SignatureAlgorithmMismatch
-    )
 }
 
 fn dates(side: Side, facts: &CertificateFacts, what: &str, now: i64) -> Words {
@@ -362,7 +280,7 @@ pub(super) fn names(facts: &CertificateFacts) -> String {
     facts.identity.names(SHOWN)
 }
 
-fn pick(side: Side, sender: &'static str, upstream: &'static str) -> &'static str {
+pub(super) fn pick(side: Side, sender: &'static str, upstream: &'static str) -> &'static str {
     match side {
         Side::Sender => sender,
         Side::Upstream => upstream,

@@ -14,6 +14,7 @@ mod forged;
 mod judge;
 mod mismatch;
 mod note;
+mod rare;
 mod server;
 mod signature;
 

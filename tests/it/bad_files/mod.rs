@@ -1,6 +1,7 @@
 //! Files of certificates that cannot be used, each in every way that files go bad: at start they
 //! are refused, and while the gateway runs the last good ones stay in force, with the same words.
 
+mod forms;
 mod rows;
 mod scene;
 

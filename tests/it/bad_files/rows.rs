@@ -7,6 +7,7 @@ use std::process::Command;
 
 use rcgen::{ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
 
+use super::forms;
 use super::scene::{Scene, Side, is_root, list, remove};
 use crate::support::pki::{Ca, ca_params, client_params, server_params};
 
@@ -64,7 +65,7 @@ impl Row {
     }
 }
 
-fn row(
+pub(super) fn row(
     name: &'static str,
     file: &'static str,
     said: [&'static str; 3],
@@ -75,7 +76,10 @@ fn row(
 }
 
 pub fn rows() -> Vec<Row> {
-    [own(), pairs(), trusted(), lists(), upstream()].into_iter().flatten().collect()
+    [own(), pairs(), forms::keys(), forms::certificates(), trusted(), lists(), upstream()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Files that cannot be read.

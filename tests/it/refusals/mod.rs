@@ -1,10 +1,14 @@
 //! Who is refused in the handshake, and what the log says of it: clients of other makers, as people
 //! have them, with certificates made by `openssl` as people make them.
 
+mod authority;
 mod files;
 mod odd;
 mod program;
+mod rare;
 mod table;
+mod upstreams;
+mod waiting;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

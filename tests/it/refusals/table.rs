@@ -1,6 +1,7 @@
 //! `docs/refusals.md`: every message has a reason code that the code gives and a test that asserts its
 //! text.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -49,5 +50,29 @@ fn every_message_of_the_table_has_its_reason_and_its_test() {
         assert!(names > 0, "no test is named: {line}");
         rows += 1;
     }
-    assert!(rows > 40, "{rows} rows");
+    assert!(rows > 60, "{rows} rows");
+}
+
+/// Guarantees: a reason that the handshakes of either side give cannot be left out of the page.
+#[test]
+fn every_reason_of_the_handshakes_is_in_the_page() {
+    let page = fs::read_to_string(root().join("docs/refusals.md")).unwrap();
+    let mut source = String::new();
+    for folder in ["src/tls/refusal", "src/tls/verifier", "src/tls/client", "src/acceptor"] {
+        sources(root().join(folder), &mut source);
+    }
+    let is_reason = |text: &&str| {
+        let starts = ["client_c", "upstream_", "no_common_", "tls_", "handshake_", "peer_rejected"];
+        starts.iter().any(|start| text.starts_with(start))
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    };
+    // Keys of the configuration, and what is said of it.
+    let keys = ["client_ca_file", "client_ca_pem", "client_crl_file", "tls_profile"];
+    let reasons: BTreeSet<&str> = source.split('"').filter(is_reason).collect();
+    assert!(reasons.len() > 50, "{reasons:?}");
+    for reason in reasons {
+        assert!(keys.contains(&reason) || page.contains(&format!("`{reason}`")), "no {reason}");
+    }
 }

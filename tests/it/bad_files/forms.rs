@@ -1,0 +1,137 @@
+//! Files in another form than the one that is read, as `openssl` writes them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::rows::{Row, row};
+use super::scene::Scene;
+use crate::refusals::openssl;
+
+/// Writes `server.key` or `server.crt` of the folder anew.
+fn convert(scene: &Scene, words: &str, path: &Path) {
+    openssl(scene.pki.dir(), &format!("{words} -out {}", path.display()));
+}
+
+pub(super) fn keys() -> Vec<Row> {
+    vec![
+        row(
+            "key-encrypted",
+            "own.key",
+            [
+                "key_encrypted",
+                "is encrypted (ENCRYPTED PRIVATE KEY)",
+                "openssl pkey -in key.pem -out plain.pem",
+            ],
+            |scene, path| convert(scene, "pkcs8 -topk8 -in server.key -passout pass:x", &path),
+        ),
+        row(
+            "key-old-encrypted",
+            "own.key",
+            [
+                "key_encrypted",
+                "is encrypted (EC PRIVATE KEY (encrypted))",
+                "openssl pkey -in key.pem -out plain.pem",
+            ],
+            |scene, path| convert(scene, "ec -in server.key -aes256 -passout pass:x", &path),
+        ),
+        row(
+            "key-p224",
+            "own.key",
+            ["key_unsupported", "is a key of kind EC P-224", "ECDSA on P-256, P-384 or P-521"],
+            |scene, path| convert(scene, "ecparam -name secp224r1 -genkey -noout", &path),
+        ),
+        row(
+            "key-short",
+            "own.key",
+            ["key_unsupported", "is a key of kind RSA 1024", "RSA from 2048 to 8192 bits"],
+            |scene, path| {
+                convert(scene, "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024", &path);
+            },
+        ),
+        row(
+            "key-ed448",
+            "own.key",
+            ["key_unsupported", "is a key of kind Ed448", "and have a certificate issued for it"],
+            |scene, path| convert(scene, "genpkey -algorithm ed448", &path),
+        ),
+        row(
+            "key-public",
+            "own.key",
+            [
+                "key_is_public",
+                "has no private key (found: 1 PUBLIC KEY)",
+                "the private key is wanted",
+            ],
+            |scene, path| convert(scene, "pkey -in server.key -pubout", &path),
+        ),
+        row(
+            "key-two",
+            "own.key",
+            ["key_ambiguous", "has 2 private keys; which one", "leave one in the file"],
+            |scene, path| {
+                let both = scene.pki.server.key_pem() + &scene.pki.client.key_pem();
+                fs::write(path, both).unwrap();
+            },
+        ),
+    ]
+}
+
+pub(super) fn certificates() -> Vec<Row> {
+    vec![
+        row(
+            "cert-der",
+            "own.crt",
+            ["own_cert_no_pem", "is a certificate in DER form", "`openssl x509 -inform DER"],
+            |scene, path| convert(scene, "x509 -in server.crt -outform DER", &path),
+        ),
+        row(
+            "cert-trusted",
+            "own.crt",
+            ["own_cert_other", "TRUSTED CERTIFICATE", "openssl x509 -in"],
+            |scene, path| convert(scene, "x509 -in server.crt -trustout", &path),
+        ),
+        row(
+            "cert-store",
+            "own.crt",
+            ["own_cert_no_pem", "is a PKCS#12 store (.p12, .pfx)", "`openssl pkcs12 -in FILE"],
+            |scene, path| {
+                let words = "pkcs12 -export -in server.crt -inkey server.key -passout pass:x";
+                convert(scene, words, &path);
+            },
+        ),
+        row(
+            "cert-is-key",
+            "own.crt",
+            ["own_cert_is_key", "PRIVATE KEY", "swapped"],
+            |scene, path| fs::write(path, scene.pki.server.key_pem()).unwrap(),
+        ),
+        row(
+            "cert-secret",
+            "own.crt",
+            ["own_cert_no_pem", "is base64 of PEM, as in a Kubernetes Secret", "`base64 -d FILE"],
+            |scene, path| convert(scene, "base64 -A -in server.crt", &path),
+        ),
+        row(
+            "ca-glued",
+            "ca.crt",
+            [
+                "pem_glued",
+                "has a PEM marker in the middle of line",
+                "join with `awk 1 a.pem b.pem`",
+            ],
+            glued,
+        ),
+        row(
+            "ca-der",
+            "ca.crt",
+            ["ca_no_pem", "is a certificate in DER form", "`openssl x509 -inform DER"],
+            |scene, path| convert(scene, "x509 -in ca.crt -outform DER", &path),
+        ),
+    ]
+}
+
+/// Two bundles, joined without a line break between them.
+fn glued(scene: &Scene, path: PathBuf) {
+    let first = scene.pki.ca.pem();
+    fs::write(path, first.trim_end().to_owned() + &scene.pki.other_ca.pem()).unwrap();
+}
