@@ -1,6 +1,7 @@
 """Certificates: most by `portcullis certs`, those that it does not make by openssl."""
 
 import dataclasses
+import datetime
 import pathlib
 import subprocess
 
@@ -27,6 +28,8 @@ def make(folder, portcullis):
     _run(portcullis, "certs", "client", "--dir", pki.back, "--name", "gateway")
     _run(portcullis, "certs", "client", "--dir", pki.other, "--name", "stranger")
     _by_openssl(pki.front)
+    _odd_clients(pki.front)
+    _lists(pki)
     _bad_servers(pki.back)
     return pki
 
@@ -42,6 +45,42 @@ def _by_openssl(ca):
     _revoked(ca, "revoked")
 
 
+def _odd_clients(ca):
+    """Clients with faults that few meet."""
+    _dated(ca, "future", FUTURE)
+    _leaf(ca, "is-ca", ["basicConstraints=critical,CA:TRUE"])
+    _leaf(ca, "critical", ["1.2.3.4=critical,ASN1:UTF8String:ours", "extendedKeyUsage=clientAuth"])
+    _leaf(ca, "last", ["basicConstraints=critical,CA:TRUE,pathlen:0"])
+    _leaf(ca, "further", ["basicConstraints=critical,CA:TRUE"], "last")
+    _leaf(ca, "too-deep", ["extendedKeyUsage=clientAuth"], "further")
+    _leaf(ca, "narrow", ["basicConstraints=critical,CA:TRUE", "nameConstraints=critical,permitted;DNS:example.com"])
+    _leaf(ca, "outside", ["extendedKeyUsage=clientAuth", "subjectAltName=DNS:otel.elsewhere.example"], "narrow")
+    # Its intermediate is not sent.
+    _leaf(ca, "below", ["extendedKeyUsage=clientAuth"], "last")
+    (ca / "below.crt").write_text((ca / "below.crt").read_text().partition("-----END CERTIFICATE-----\n")[0]
+                                  + "-----END CERTIFICATE-----\n")
+
+
+def _lists(pki):
+    """Revocation lists: one out of date, and one of a CA that is trusted beside the front's."""
+    _ca(pki.front, "-gencrl", "-crl_lastupdate", EXPIRED[0], "-crl_nextupdate", EXPIRED[1], "-out", pki.front / "stale.crl")
+    _openssl_ca(pki.other)
+    _ca(pki.other, "-gencrl", "-out", pki.front / "of-other.crl")
+    both = (pki.front / "ca.crt").read_text() + (pki.other / "ca.crt").read_text()
+    (pki.front / "both.crt").write_text(both)
+
+
+def is_v1(certificate):
+    return "Version: 1 " in _run("openssl", "x509", "-in", certificate, "-noout", "-text")
+
+
+def short_lived(pki, name, seconds):
+    """A certificate and key by which the gateway is known to the backend, for so many seconds."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    dates = [f"{at:%Y%m%d%H%M%S}Z" for at in (now - datetime.timedelta(days=1), now + datetime.timedelta(seconds=seconds))]
+    _dated(pki.back, name, dates)
+
+
 def _bad_servers(ca):
     """Servers that the gateway must not send to."""
     _leaf(ca, "elsewhere", ELSEWHERE)
@@ -49,7 +88,7 @@ def _bad_servers(ca):
     _openssl_ca(ca)
     server = ["basicConstraints=CA:FALSE", "extendedKeyUsage=serverAuth", LOCAL]
     _dated(ca, "server-expired", EXPIRED, server)
-    _dated(ca, "server-future", ("20440101000000Z", "20450101000000Z"), server)
+    _dated(ca, "server-future", FUTURE, server)
     _revoked(ca, "server-revoked", server)
     _run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
          "-subj", "/CN=server-self", "-addext", LOCAL, "-keyout", ca / "server-self.key", "-out", ca / "server-self.crt")
@@ -58,16 +97,21 @@ def _bad_servers(ca):
 LOCAL = "subjectAltName=DNS:localhost"
 ELSEWHERE = ["basicConstraints=CA:FALSE", "extendedKeyUsage=serverAuth", "subjectAltName=DNS:otel.elsewhere.example"]
 EXPIRED = ("20240101000000Z", "20240201000000Z")
+FUTURE = ("20440101000000Z", "20450101000000Z")
 
 
-def _leaf(ca, name, extensions):
+def _leaf(ca, name, extensions, issuer="ca"):
+    """Signed by the CA of the folder, or by one below it, whose file stands behind it in its own."""
     _key_and_request(ca, name)
-    sign = ["openssl", "x509", "-req", "-in", ca / f"{name}.csr", "-CA", ca / "ca.crt",
-            "-CAkey", ca / "ca.key", "-CAcreateserial", "-days", "2", "-out", ca / f"{name}.crt"]
+    sign = ["openssl", "x509", "-req", "-in", ca / f"{name}.csr", "-CA", ca / f"{issuer}.crt",
+            "-CAkey", ca / f"{issuer}.key", "-CAcreateserial", "-days", "2", "-out", ca / f"{name}.crt"]
     if extensions:
         (ca / f"{name}.ext").write_text("\n".join(extensions) + "\n")
         sign += ["-extfile", ca / f"{name}.ext"]
     _run(*sign)
+    if issuer != "ca":
+        chain = "".join((ca / f"{one}.crt").read_text() for one in (name, issuer))
+        (ca / f"{name}.crt").write_text(chain)
 
 
 def _openssl_ca(ca):
@@ -109,3 +153,4 @@ def _run(*command):
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(map(str, command))}: {done.stdout}{done.stderr}")
+    return done.stdout

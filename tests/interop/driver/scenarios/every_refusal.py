@@ -11,6 +11,7 @@ import functools
 import json
 
 import payload
+from pki import is_v1
 from scenarios.sdks import NODE, PYTHON
 from stage import COLLECTOR, HERE, Scenario, check, command
 from topology import QUIET, sender_env
@@ -50,9 +51,46 @@ CASES = [
     Case("distrusts-us", "peer_rejected_us", ("does not accept our certificate CN=", HELP_TRUST), ca="other"),
     Case("other-name", "peer_rejected_us", ("does not accept our certificate CN=elsewhere", HELP_TRUST),
          listener="elsewhere"),
+    Case("not-yet-valid", "client_cert_not_yet_valid", (
+        "presented CN=future (issuer ", "it is not valid before 2044-01-01 00:00:00 UTC (in ", "compare the clocks: here"),
+        client="future"),
+    Case("v1", "client_cert_x509_v1", (
+        "presented CN=v1 (issuer ", "it is in X.509 v1 form", "re-issue it with `-extfile <(printf"), client="v1",
+        listener="strict"),
+    Case("is-ca", "client_cert_is_ca", (
+        "presented CN=is-ca (issuer ", "it is marked CA:TRUE, which is what `openssl req -x509` makes", "issue a leaf, or add"),
+        client="is-ca", listener="strict"),
+    Case("below", "client_cert_unknown_issuer", (
+        "presented CN=below (issuer CN=last, ", "its issuer CN=last is not in ", "must send leaf and intermediate"),
+        client="below"),
+    Case("too-deep", "client_cert_chain", (
+        "presented CN=too-deep (issuer CN=further, ", "its chain of 3 certificates is longer than one of its CAs allows",
+        "issue it under the CA that sets the limit"), client="too-deep", listener="strict"),
+    Case("outside", "client_cert_name_constraint", (
+        "presented CN=outside (issuer CN=narrow, ", "outside of what its CA may vouch for: DNS:otel.elsewhere.example",
+        "issue it under a CA whose name constraints allow these names"), client="outside", listener="strict"),
+    Case("critical", "client_cert_extension", (
+        "presented CN=critical (issuer ", "critical extension that is not understood (1.2.3.4)",
+        "re-issue it without marking that extension critical"), client="critical"),
+    Case("list-out-of-date", "client_crl_expired", (
+        "the revocation list of its CA CN=Interop front CA in ", "is out of date since 2024-02-01 00:00:00 UTC (",
+        "fetch the CA's current list"), listener="stale"),
+    Case("no-list", "client_cert_revocation_unknown", (
+        "no revocation list of its CA CN=Interop front CA is in ", "(there: CN=Interop other CA)", "add that CA's list"),
+        listener="listless"),
     Case("old-tls", "tls_version_too_old", (
         "speaks TLS 1.1 at most; this listener speaks TLS 1.2 and 1.3", "update the client or its TLS library")),
 ]
+
+
+# Certificate and further keys of each listener's `tls` block.
+LISTENERS = {
+    "front": ("server", "client_ca_file: {front}/ca.crt, client_crl_file: {front}/revoked.crl"),
+    "elsewhere": ("elsewhere", "client_ca_file: {front}/ca.crt"),
+    "strict": ("server", "client_ca_file: {front}/ca.crt, strict_x509: true"),
+    "stale": ("server", "client_ca_file: {front}/ca.crt, client_crl_file: {front}/stale.crl"),
+    "listless": ("server", "client_ca_file: {front}/both.crt, client_crl_file: {front}/of-other.crl"),
+}
 
 
 @dataclasses.dataclass
@@ -65,15 +103,14 @@ class Refused:
 def _gateway(stage, client):
     ports, receivers = {}, ""
     front = stage.pki.front
-    for listener, cert in (("front", "server"), ("elsewhere", "elsewhere")):
+    for listener, (cert, more) in LISTENERS.items():
         ports[listener] = stage.port(), stage.port()
-        tls = (f"{{cert_file: {front}/{cert}.crt, key_file: {front}/{cert}.key, client_ca_file: {front}/ca.crt, "
-               f"client_crl_file: {front}/revoked.crl}}")
+        tls = f"{{cert_file: {front}/{cert}.crt, key_file: {front}/{cert}.key, {more.format(front=front)}}}"
         grpc, http = ports[listener]
         receivers += (f"  otlp/{listener}: {{protocols: {{grpc: {{endpoint: 'localhost:{grpc}', tls: {tls}}}, "
                       f"http: {{endpoint: 'localhost:{http}', tls: {tls}}}}}}}\n")
     config = (f"receivers:\n{receivers}exporters: {{nop: {{}}}}\nservice:\n{QUIET}"
-              "  pipelines: {traces: {receivers: [otlp/front, otlp/elsewhere], exporters: [nop]}}\n")
+              f"  pipelines: {{traces: {{receivers: [{', '.join(f'otlp/{name}' for name in LISTENERS)}], exporters: [nop]}}}}\n")
     listening = [port for pair in ports.values() for port in pair]
     return stage.start(f"refuses-{client}", stage.gateway_program, config, listening), ports
 
@@ -160,6 +197,8 @@ def _scenario(client, case):
         texts = (f"{texts[0]}{'elsewhere' if case.listener == 'elsewhere' else 'localhost'}", *texts[1:])
 
     def run(stage):
+        if case.name == "v1" and not is_v1(stage.pki.front / "v1.crt"):
+            return  # OpenSSL from 3.2 on makes v3.
         refused = stage.once(f"refused {client}", functools.partial(_attempt, client))
         told = refused.told[case.name]
         check(told.startswith("FAILURE"), f"the client was told: {told}")
