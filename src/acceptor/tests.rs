@@ -55,21 +55,46 @@ async fn a_client_of_the_ca_is_let_in_with_its_identity() {
 async fn a_certificate_without_its_key_is_refused_by_name() {
     let pki = TestPki::new();
     for tls13 in [false, true] {
-        let (_store, snapshots) = Store::new(server::load(&server_tls(&pki)).unwrap().snapshot);
-        let acceptor = Acceptor::new(Some(snapshots), &ServerLimits::default(), Metrics::default());
-        let config = raw_client(&pki.path("client.crt"), &pki.path("other-client.key"), tls13);
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-        let (near, far) = UnixStream::pair().unwrap();
-        let client = async {
-            let mut stream = connector.connect("localhost".try_into().unwrap(), near).await?;
-            stream.read(&mut [0]).await
-        };
-        let (accepted, _told) =
-            tokio::join!(acceptor.accept(Stream::from(far), "10.0.0.7:1"), client);
+        let (accepted, _metrics) = thief(&pki, ClientAuth::Require, tls13).await;
         let refusal = accepted.unwrap_err();
         assert_eq!(refusal.reason, "client_cert_not_proven");
         assert!(refusal.message.contains("presented CN=test-client"), "{refusal}");
     }
+}
+
+/// Guarantees: with `report_only` it is let in, as nobody, and reported for what it is.
+#[tokio::test]
+async fn a_certificate_without_its_key_is_nobodys_where_it_is_only_reported() {
+    let pki = TestPki::new();
+    for tls13 in [false, true] {
+        let (accepted, metrics) = thief(&pki, ClientAuth::ReportOnly, tls13).await;
+        let accepted = accepted.unwrap();
+        assert!(accepted.identity.is_none() && accepted.standing.is_none());
+        let counted = "result=\"reported\",reason=\"client_cert_not_proven\"} 1";
+        assert!(metrics.render().contains(counted), "{}", metrics.render());
+    }
+}
+
+/// Shows the certificate of the fixture's client with a key of another one.
+async fn thief(
+    pki: &TestPki,
+    mode: ClientAuth,
+    tls13: bool,
+) -> (Result<Accepted, Refusal>, Metrics) {
+    let tls = ServerTls { client_auth: mode, ..server_tls(pki) };
+    let (_store, snapshots) = Store::new(server::load(&tls).unwrap().snapshot);
+    let metrics = Metrics::default();
+    let acceptor = Acceptor::new(Some(snapshots), &ServerLimits::default(), metrics.clone());
+    let config = raw_client(&pki.path("client.crt"), &pki.path("other-client.key"), tls13);
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let (near, far) = UnixStream::pair().unwrap();
+    let client = async {
+        let mut stream = connector.connect("localhost".try_into().unwrap(), near).await?;
+        // A refusal comes by itself; whoever is let in is not spoken to.
+        if mode == ClientAuth::Require { stream.read(&mut [0]).await } else { Ok(0) }
+    };
+    let (accepted, _told) = tokio::join!(acceptor.accept(Stream::from(far), "10.0.0.7:1"), client);
+    (accepted, metrics)
 }
 
 /// Who shakes hands with a listener: the fixture's client, one of another CA, one without a

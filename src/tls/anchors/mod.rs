@@ -212,6 +212,12 @@ impl Anchors {
         named.clone().all(|facts| !facts.holds_at(now)).then(|| named.next_back()).flatten()
     }
 
+    /// Whether the bundle names this very certificate.
+    pub(super) fn pins_exactly(&self, leaf: &CertificateFacts) -> bool {
+        let of = |facts: &CertificateFacts| facts.identity.sha256 == leaf.identity.sha256;
+        self.pins.iter().any(|(_der, facts)| of(facts))
+    }
+
     /// Unix times at which the bundle must be judged anew: where an anchor ends, or one that was
     /// left out begins.
     pub(super) fn boundaries(&self) -> impl Iterator<Item = i64> {
@@ -237,6 +243,11 @@ impl Anchors {
             0 => "no CA".to_owned(),
             1 => format!("1 CA: {}", parts.join(", ")),
             count => format!("{count} CAs: {}", parts.join(", ")),
+        };
+        let own = match self.pins.len().saturating_sub(self.members.len()) {
+            0 => own,
+            1 => format!("{own}, and 1 certificate as itself alone"),
+            count => format!("{own}, and {count} certificates as themselves alone"),
         };
         if self.system == 0 { own } else { format!("{own}, and {} of the system", self.system) }
     }

@@ -65,6 +65,7 @@ fn a_bundle_without_a_usable_ca_is_refused_with_the_reason() {
     // Leaves alone: nobody else is let in, as with the Collector.
     let (anchors, _warnings) = bundle(&pki, &pki.client.cert_pem()).unwrap();
     assert_eq!((anchors.roots.len(), anchors.pins.len()), (0, 1));
+    assert_eq!(anchors.names(), "no CA, and 1 certificate as itself alone");
 }
 
 #[test]
@@ -97,6 +98,21 @@ fn duplicates_count_once() {
     let pki = TestPki::new();
     let (anchors, warnings) = bundle(&pki, &(pki.ca.pem() + &pki.ca.pem())).unwrap();
     assert_eq!((anchors.roots.len(), reasons(&warnings)), (1, vec!["ca_duplicate"]));
+}
+
+/// Scenario: a CA is renewed with its name and key, and both certificates are in the bundle.
+#[test]
+fn a_renewed_ca_beside_the_old_one_is_no_duplicate() {
+    let pki = TestPki::new();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let issued = |serial: u64, until| {
+        let mut params = crate::tls::testing::ca_params("Renewed");
+        params.serial_number = Some(rcgen::SerialNumber::from(serial));
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        params.self_signed(&key).unwrap().pem()
+    };
+    let (anchors, warnings) = bundle(&pki, &(issued(1, 2040) + &issued(2, 2050))).unwrap();
+    assert_eq!((anchors.roots.len(), reasons(&warnings)), (2, vec![]));
 }
 
 #[test]

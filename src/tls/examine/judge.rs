@@ -149,7 +149,8 @@ fn leaf_by_itself(facts: &CertificateFacts, say: &mut impl FnMut(&'static str, S
         say("cert_key_unsupported", message, "use RSA, P-256, P-384, P-521 or Ed25519");
     }
     let algorithm = facts.signature_algorithm.as_str();
-    if algorithm.contains("md5") || algorithm.to_ascii_lowercase().contains("sha1") {
+    let lower = algorithm.to_ascii_lowercase();
+    if ["md5", "sha1", "sha224"].iter().any(|hash| lower.contains(hash)) {
         let message = format!("it is signed with {algorithm}, which Go and rustls refuse");
         say("cert_signature_algorithm", message, "re-issue it with SHA-256");
     }

@@ -1,5 +1,6 @@
 //! What a certificate or key file says of a public key: kind and size, for decisions and messages.
 
+use x509_parser::asn1_rs::Tag;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
@@ -76,7 +77,9 @@ impl KeyFacts {
 /// Of a certificate's key.
 pub(super) fn describe(spki: &SubjectPublicKeyInfo<'_>) -> KeyFacts {
     let algorithm = spki.algorithm.algorithm.to_id_string();
-    let curve = spki.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
+    // The parser would take the bytes of explicit parameters for an identifier.
+    let parameters = spki.algorithm.parameters.as_ref().filter(|any| any.tag() == Tag::Oid);
+    let curve = parameters.and_then(|parameters| parameters.as_oid().ok());
     let mut facts =
         KeyFacts::of_algorithm(&algorithm, curve.map(|oid| oid.to_id_string()).as_deref());
     if facts.kind == KeyKind::Rsa {
@@ -103,7 +106,7 @@ fn curve(oid: &str) -> String {
         "1.3.132.0.35" => "P-521",
         "1.3.36.3.3.2.8.1.1.7" => "brainpoolP256r1",
         "1.3.36.3.3.2.8.1.1.11" => "brainpoolP384r1",
-        _ => oid,
+        _ => return names::shown(oid),
     }
     .to_owned()
 }

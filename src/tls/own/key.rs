@@ -12,6 +12,7 @@ use crate::config::types::Pem;
 use crate::tls::error::problem;
 use crate::tls::inspect::{self, KeyFacts, KeyKind};
 use crate::tls::material::{self, Material};
+use crate::tls::own::KEYS;
 use crate::tls::pem::{Block, KeyForm, Label};
 
 /// Loads the one key of a file.
@@ -75,10 +76,7 @@ fn unsupported(key: &Pem, block: &Block) -> Problem {
         Some(facts) => format!("is a damaged key of kind {facts}"),
         None => "is not a private key inside its markers".to_owned(),
     };
-    let help = "supported: RSA from 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, Ed25519; \
-                make a new key, `openssl ecparam -name prime256v1 -genkey -noout`, and have a \
-                certificate issued for it";
-    problem(key, block.line, "key_unsupported", message, help)
+    problem(key, block.line, "key_unsupported", message, KEYS)
 }
 
 /// A key in the form that its label promises.

@@ -52,6 +52,12 @@ pub(super) fn load(
     let chain = leaf_first(cert, key, chain, public.as_deref(), warnings).map_err(|e| vec![e])?;
     let Some((leaf, _der)) = chain.first() else { return Err(Vec::new()) };
     let leaf = leaf.clone();
+    if !leaf.key.is_supported() {
+        // A key may load whose certificate describes it in a way that peers do not read.
+        let message =
+            format!("has a key of kind {}, which nobody will verify: {}", leaf.key, leaf.summary());
+        return Err(vec![problem(cert, 0, "own_cert_key_unsupported", message, KEYS)]);
+    }
     judge_leaf(cert, &leaf, purpose, warnings).map_err(|e| vec![e])?;
     judge_issuers(cert, &chain, warnings);
     let ders = chain.into_iter().map(|(_facts, der)| der).collect();
@@ -233,9 +239,8 @@ pub(crate) fn complaints(
                     `openssl req -x509` with `-addext subjectAltName=DNS:...`; the CN does not count";
         found.push(("own_cert_no_names", message, help));
     }
-    let weak = ["md5WithRSAEncryption", "sha1WithRSAEncryption", "ecdsa-with-SHA1"];
-    if weak.contains(&leaf.signature_algorithm.as_str()) {
-        let message = "it is signed with a broken hash, which peers refuse";
+    if REFUSED_HASHES.contains(&leaf.signature_algorithm.as_str()) {
+        let message = "it is signed with MD5, SHA-1 or SHA-224, which peers refuse";
         found.push(("own_cert_signature", message, "re-issue it with SHA-256"));
     }
     found
@@ -284,6 +289,19 @@ pub(crate) const V1_SERVER_MEND: &str = "`openssl x509 -req` before OpenSSL 3.2 
 pub(crate) const V1_ANY_MEND: &str = "`openssl x509 -req` before OpenSSL 3.2 writes v1 unless it \
      is given `-extfile`: re-issue it with one that holds extendedKeyUsage=clientAuth for a \
      sender, or extendedKeyUsage=serverAuth and subjectAltName=DNS:otel.example.com for a listener";
+
+/// What can be made instead of a key that cannot be used.
+pub(super) const KEYS: &str = "supported: RSA from 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521 \
+     (by name), Ed25519; make a new key: `openssl ecparam -name prime256v1 -genkey -noout`, and \
+     have a certificate issued for it";
+
+const REFUSED_HASHES: [&str; 5] = [
+    "ecdsa-with-SHA1",
+    "ecdsa-with-SHA224",
+    "md5WithRSAEncryption",
+    "sha1WithRSAEncryption",
+    "sha224WithRSAEncryption",
+];
 
 /// rustls reads at most ten certificates of a peer's chain; ours should never be refused for it.
 const MAX_CHAIN: usize = 10;

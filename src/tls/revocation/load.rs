@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, OnceLock};
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls_pki_types::TrustAnchor;
 
 use crate::config::Problem;
 use crate::config::sections::{OnDoubt, RevocationPolicy, RevocationScope};
@@ -65,6 +66,7 @@ pub(in crate::tls) fn load(
     }
     problems.extend(nobody_covered(files, &found, inputs));
     let revocations = newest(files, found, inputs, warnings);
+    warnings.extend(uncovered(files, &revocations, inputs));
     problems.extend(rolled_back(files, &revocations, inputs));
     if problems.is_empty() { Ok(Some(revocations)) } else { Err(problems) }
 }
@@ -226,7 +228,8 @@ fn nobody_covered(files: &[Pem], found: &[Found<'_>], inputs: &Inputs<'_>) -> Op
     let strict = policy.scope == RevocationScope::Chain && policy.unknown == OnDoubt::Deny;
     let none = !found.is_empty() && found.iter().all(|one| one.signer.is_none());
     let first = files.first().filter(|_| strict && none)?;
-    let names: Vec<_> = found.iter().take(8).map(|one| one.list.issuer_name.as_str()).collect();
+    let names: Vec<_> =
+        found.iter().take(NAMES_SHOWN).map(|one| one.list.issuer_name.as_str()).collect();
     let message = format!(
         "has lists of {} only, none of a CA in {} ({}): everybody would be refused",
         names.join(", "),
@@ -237,6 +240,37 @@ fn nobody_covered(files: &[Pem], found: &[Found<'_>], inputs: &Inputs<'_>) -> Op
                 intermediates are enough";
     Some(problem(first, 0, "crl_unknown_issuer", message, help))
 }
+
+/// Doubt refuses, so a CA without a list locks out everybody whom it issued.
+fn uncovered(files: &[Pem], lists: &Revocations, inputs: &Inputs<'_>) -> Option<Problem> {
+    let Inputs { policy, anchors, .. } = inputs;
+    let first = files.first().filter(|_| policy.unknown == OnDoubt::Deny)?;
+    let is_covered = |anchor: &TrustAnchor<'_>| {
+        let mut lists = lists.by_issuer.get(anchor.subject.as_ref()).into_iter().flatten();
+        let key = webpki::spki_for_anchor(anchor);
+        lists.any(|known| known.signer.get().is_none_or(|signer| signer == key.as_ref()))
+    };
+    // The system's CAs follow the bundle's and are not named here.
+    let own = anchors.roots.roots.iter().zip(&anchors.members);
+    let names: Vec<_> = own
+        .filter(|(anchor, _)| !is_covered(anchor))
+        .map(|(_, facts)| inspect::named(&facts.identity.subject))
+        .collect();
+    let more = names.len().saturating_sub(NAMES_SHOWN);
+    let mut shown = names.get(..NAMES_SHOWN).unwrap_or(&names).join(", ");
+    if more > 0 {
+        shown.push_str(&format!(" and {more} more"));
+    }
+    let message = format!(
+        "has no list of {shown} in {}: everybody with a certificate straight from such a CA is refused",
+        anchors.place
+    );
+    let help = "name the lists of all CAs of the bundle; or take out the CA, or set \
+                `revocation: { unknown: allow }`, which lets in whoever is on no list";
+    (!names.is_empty()).then(|| problem(first, 0, "crl_missing", message, help))
+}
+
+const NAMES_SHOWN: usize = 8;
 
 /// One list for each issuer, key and scope.
 fn newest(
@@ -280,6 +314,7 @@ fn newest(
         let known = Known {
             signer: Arc::new(signer.map(OnceLock::from).unwrap_or_default()),
             list: Arc::new(list),
+            place: material::place(file).into(),
         };
         by_issuer.entry(known.list.issuer.clone()).or_default().push(known);
     }

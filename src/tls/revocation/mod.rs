@@ -39,6 +39,8 @@ struct Known {
     /// The signer's SubjectPublicKeyInfo. Set at load for a list of an anchor; for one of an
     /// intermediate, when the first chain through it proves which key that is.
     signer: Arc<OnceLock<Vec<u8>>>,
+    /// Where it was read, for people.
+    place: Arc<str>,
 }
 
 /// What is to be told about a list in force.
@@ -46,12 +48,16 @@ struct Known {
 pub(crate) struct ListFacts {
     /// Who issued it, escaped.
     pub(crate) issuer: String,
+    /// When it was made, in Unix seconds.
+    pub(crate) this_update: i64,
     /// When it stops to count, in Unix seconds; `None` never.
     pub(crate) next_update: Option<i64>,
     /// How many certificates it lists.
     pub(crate) entries: usize,
     /// Number and date.
     pub(crate) edition: String,
+    /// The file, or the key, that it was read from.
+    pub(crate) place: String,
 }
 
 impl Revocations {
@@ -63,9 +69,11 @@ impl Revocations {
             .flatten()
             .map(|known| ListFacts {
                 issuer: known.list.issuer_name.clone(),
+                this_update: known.list.this_update,
                 next_update: known.list.next_update,
                 entries: known.list.len(),
                 edition: known.list.edition(),
+                place: known.place.to_string(),
             })
             .collect();
         facts.sort_by(|one, two| one.issuer.cmp(&two.issuer));

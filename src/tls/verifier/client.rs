@@ -96,6 +96,21 @@ impl ClientVerifier {
         }
     }
 
+    /// Who only reports lets in whoever did not prove anything, too: as nobody.
+    fn proven(
+        &self,
+        cert: &CertificateDer<'_>,
+        proof: Result<HandshakeSignatureValid, Error>,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        proof.or_else(|unproven| {
+            note::note_fault(&explain::unproven(Side::Sender, cert));
+            match self.mode {
+                ClientAuth::ReportOnly => Ok(HandshakeSignatureValid::assertion()),
+                ClientAuth::Optional | ClientAuth::Require => Err(unproven),
+            }
+        })
+    }
+
     /// For messages: what is trusted, and where that is written.
     pub(in crate::tls) fn trusted(&self) -> (String, String) {
         (self.judge.anchors.names(), self.judge.anchors.place.clone())
@@ -161,8 +176,8 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        signature::tls12(message, cert, signed, &self.judge.algorithms)
-            .inspect_err(|_unproven| note::note_fault(&explain::unproven(Side::Sender, cert)))
+        let proof = signature::tls12(message, cert, signed, &self.judge.algorithms);
+        self.proven(cert, proof)
     }
 
     fn verify_tls13_signature(
@@ -171,8 +186,8 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        signature::tls13(message, cert, signed, &self.judge.algorithms)
-            .inspect_err(|_unproven| note::note_fault(&explain::unproven(Side::Sender, cert)))
+        let proof = signature::tls13(message, cert, signed, &self.judge.algorithms);
+        self.proven(cert, proof)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

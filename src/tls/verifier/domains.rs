@@ -48,6 +48,11 @@ impl TrustDomains {
         if problems.is_empty() { Ok(Self(read)) } else { Err(problems) }
     }
 
+    /// Every bundle, and of which domain it is.
+    pub(in crate::tls) fn bundles(&self) -> impl Iterator<Item = (&str, &Anchors)> {
+        self.0.iter().flat_map(|(domain, all)| all.iter().map(move |one| (domain.as_str(), one)))
+    }
+
     /// Unix times at which a bundle must be judged anew.
     pub(in crate::tls) fn boundaries(&self) -> impl Iterator<Item = i64> {
         self.0.values().flatten().flat_map(Anchors::boundaries)

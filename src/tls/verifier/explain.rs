@@ -9,7 +9,7 @@ use crate::tls::own::{V1_MEND, V1_SERVER_MEND};
 use crate::tls::revocation::{Doubt, DoubtKind};
 use crate::tls::time;
 use crate::tls::verifier::judge::{Fault, Judge, Leniency, Side, alert};
-use crate::tls::verifier::{forged, rare};
+use crate::tls::verifier::{forged, rare, unsupported};
 
 /// Reason, clause, help.
 pub(super) type Words = (&'static str, String, String);
@@ -136,6 +136,15 @@ fn words(
     if let Some(words) = unvouched.then(|| ended_issuer(judge, leaf, chain, now)).flatten() {
         return words;
     }
+    // Who would be lenient with its form is not with its key.
+    let odd = matches!(error, E::UnsupportedCertVersion | E::CaUsedAsEndEntity)
+        || matches!(error, E::UnknownIssuer) && judge.anchors.pins_exactly(leaf);
+    if odd && leaf.key.is_weak_rsa() {
+        return forged::weak_key(&leaf.key, &leaf.summary());
+    }
+    if odd && !leaf.key.is_supported() {
+        return unsupported::key(side, leaf, true);
+    }
     match error {
         E::CertExpired { .. } | E::CertNotValidYet { .. } => {
             match chain.iter().find(|facts| !facts.holds_at(now)) {
@@ -156,8 +165,22 @@ fn words(
             let why = format!("{why}, and no CA of {} signed it itself", judge.anchors.place);
             (reason, why, help.to_owned())
         }
+        E::UnsupportedCertVersion => issuer_of_v1(side, chain),
         _ => rare::words(judge, leaf, chain, error),
     }
+}
+
+/// The leaf is not.
+fn issuer_of_v1(side: Side, chain: &[CertificateFacts]) -> Words {
+    let issuer = chain.iter().find(|issuer| issuer.version < 3);
+    let who = issuer.map_or_else(String::new, |ca| format!(" {}", named(&ca.identity.subject)));
+    (
+        pick(side, "client_cert_issuer_x509_v1", "upstream_cert_issuer_x509_v1"),
+        format!("its issuer{who} is in X.509 v1 form, which only a root may be"),
+        "re-issue that intermediate with `-extfile <(printf \
+         'basicConstraints=critical,CA:TRUE\\nkeyUsage=critical,keyCertSign,cRLSign\\n')`"
+            .to_owned(),
+    )
 }
 
 fn dates(side: Side, facts: &CertificateFacts, what: &str, now: i64) -> Words {

@@ -73,7 +73,7 @@ fn changed(one: &CertificateFacts, is_leaf: bool) -> Words {
     )
 }
 
-fn weak_key(key: &KeyFacts, who: &str) -> Words {
+pub(super) fn weak_key(key: &KeyFacts, who: &str) -> Words {
     (
         "weak_rsa_key",
         format!("{who} has an RSA key of {} bits; the least is 2048", key.bits),

@@ -12,7 +12,7 @@ use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, Verifie
 use crate::tls::anchors::Anchors;
 use crate::tls::inspect::{self, CertificateFacts, Purpose};
 use crate::tls::revocation::{Doubt, Revocations};
-use crate::tls::verifier::{TrustDomains, direct, explain};
+use crate::tls::verifier::{TrustDomains, direct, explain, unsupported};
 
 /// Which way a certificate is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +111,9 @@ impl Judge {
                 // Its proof of possession would fail, in words that say nothing of its size.
                 Some(facts) if facts.key.is_weak_rsa() => {
                     webpki::Error::InvalidSignatureForPublicKey
+                }
+                Some(facts) if !facts.key.is_supported() => {
+                    return Err(unsupported::unprovable(self.side, facts.clone()));
                 }
                 // Go does not even read it.
                 Some(facts) if facts.negative_serial => webpki::Error::InvalidSerialNumber,

@@ -17,6 +17,7 @@ mod note;
 mod rare;
 mod server;
 mod signature;
+mod unsupported;
 
 pub(super) use client::{Admission, ClientVerifier};
 pub(super) use domains::TrustDomains;
@@ -26,6 +27,8 @@ pub(super) use server::{NoVerifier, ServerVerifier};
 
 pub(super) use note::note_asked;
 
+#[cfg(test)]
+mod kinds;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]

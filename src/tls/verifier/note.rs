@@ -27,9 +27,12 @@ pub(crate) async fn noted<F: Future>(handshake: F) -> (F::Output, Note) {
     .await
 }
 
+/// The first fault is the cause: a chain that was not accepted may be followed by a bad proof.
 pub(super) fn note_fault(fault: &Fault) {
     // Outside of a handshake of ours, such as in a test of a verifier alone, nobody asks.
-    let _nobody = NOTE.try_with(|note| note.borrow_mut().fault = Some(fault.clone()));
+    let _nobody = NOTE.try_with(|note| {
+        note.borrow_mut().fault.get_or_insert_with(|| fault.clone());
+    });
 }
 
 pub(in crate::tls) fn note_asked() {

@@ -3,6 +3,7 @@
 use crate::tls::inspect::{CertificateFacts, named, shown};
 use crate::tls::verifier::explain::{Words, names, pick};
 use crate::tls::verifier::judge::Judge;
+use crate::tls::verifier::unsupported;
 
 /// For what path validation refuses and is neither date, issuer, usage nor signature.
 pub(super) fn words(
@@ -51,15 +52,7 @@ pub(super) fn words(
                 "re-issue it with a common tool and its defaults".to_owned(),
             )
         }
-        _ if is_algorithm(error) => (
-            "cert_signature_algorithm",
-            format!(
-                "it or an issuer is signed with an algorithm that is not accepted ({}, by {})",
-                leaf.signature_algorithm,
-                named(&leaf.identity.issuer)
-            ),
-            "re-issue it with SHA-256".to_owned(),
-        ),
+        _ if unsupported::is_algorithm(error) => unsupported::algorithm(side, leaf, chain),
         _ => (
             pick(side, "client_cert_rejected", "upstream_cert_rejected"),
             format!("path validation refuses it ({error:?})"),
@@ -135,15 +128,4 @@ fn path(
             "leave those keys of a CA in the bundle that are still in use".to_owned(),
         ),
     }
-}
-
-fn is_algorithm(error: &webpki::Error) -> bool {
-    use webpki::Error as E;
-
-    matches!(
-        error,
-        E::UnsupportedSignatureAlgorithmContext(_)
-            | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
-            | E::SignatureAlgorithmMismatch
-    )
 }

@@ -4,6 +4,7 @@
 use rustls::client::danger::ServerCertVerifier;
 use rustls_pki_types::ServerName;
 
+use super::judge::Leniency;
 use super::matrix::{CLIENT, SUB_CA, chain, fault, issued, judge, reason, root};
 use super::*;
 use crate::tls::testing::{Ca, TestPki, client_params};
@@ -12,13 +13,22 @@ use crate::tls::verifier::judge::Side;
 type Expected = Result<(), &'static str>;
 
 /// Extensions, more words for `openssl x509`, and what becomes of it.
-const LEAVES: [(&str, &str, &str, Expected); 14] = [
+const LEAVES: [(&str, &str, &str, Expected); 17] = [
     ("other-names", "subjectAltName=otherName:1.2.3.4;UTF8:x,RID:1.2.3.4", "", Ok(())),
     ("no-host-name", "subjectAltName=DNS:not a name!", "", Ok(())),
     ("mail-too", "extendedKeyUsage=emailProtection,clientAuth", "", Ok(())),
     ("agreement", "keyUsage=keyAgreement", "", Ok(())),
     ("year-9999", "basicConstraints=CA:FALSE", "-days 2900000", Ok(())),
+    // Up to 2049 dates are written with two digits for the year.
+    ("year-2049", "basicConstraints=CA:FALSE", "-days 8400", Ok(())),
+    ("year-2050", "basicConstraints=CA:FALSE", "-days 9000", Ok(())),
     ("serial-0", "basicConstraints=CA:FALSE", "-set_serial 0", Ok(())),
+    (
+        "serial-of-21",
+        "basicConstraints=CA:FALSE",
+        "-set_serial 0x7f0102030405060708090a0b0c0d0e0f1011121314",
+        Ok(()),
+    ),
     ("sha384", "basicConstraints=CA:FALSE", "-sha384", Ok(())),
     ("sha224", "basicConstraints=CA:FALSE", "-sha224", Err("cert_signature_algorithm")),
     ("staple", "tlsfeature=critical,status_request", "", Err("client_cert_extension")),
@@ -56,6 +66,32 @@ fn rare_leaves_are_judged_as_the_collector_does() {
     assert_eq!(reason(&judge, &pki, &["e.crt"]), Ok(()), "an empty subject");
 }
 
+/// Scenario: a request that asks for names, signed without `-copy_extensions`; and a leaf by
+/// `openssl req -x509 -CA`, which the default configuration makes a CA.
+/// Guarantees: let in with a warning, as the Collector lets them in; the first has lost its names.
+#[test]
+fn recipes_that_lose_names_or_make_cas_are_let_in_with_a_warning() {
+    let pki = TestPki::new();
+    pki.openssl_ca("my-ca");
+    let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    pki.openssl(&format!(
+        "req {new_key} -keyout lost.key -out lost.csr -subj /CN=lost -addext subjectAltName=DNS:a"
+    ));
+    pki.openssl_sign("lost", "my-ca", "", "");
+    pki.openssl(&format!(
+        "req -x509 {new_key} -keyout is-ca.key -out is-ca.crt -subj /CN=is-ca -days 9 -CA \
+         my-ca.crt -CAkey my-ca.key"
+    ));
+    let judge = judge(&pki, "my-ca.crt", Side::Sender);
+    for (file, leniency) in [("lost.crt", Leniency::V1), ("is-ca.crt", Leniency::Ca)] {
+        let chain = chain(&pki, &[file]);
+        let got = judge.judge(&chain[0], &[], rustls_pki_types::UnixTime::now()).unwrap();
+        assert_eq!(got, Some(leniency), "{file}");
+    }
+    let facts = crate::tls::inspect::describe(&chain(&pki, &["lost.crt"])[0]).unwrap();
+    assert!(facts.identity.dns.is_empty(), "{:?}", facts.identity.dns);
+}
+
 #[test]
 fn keys_that_nobody_verifies_are_refused_and_named() {
     let pki = TestPki::new();
@@ -63,6 +99,7 @@ fn keys_that_nobody_verifies_are_refused_and_named() {
     let judge = judge(&pki, "my-ca.crt", Side::Sender);
     for (kind, expected) in [
         ("rsa:3072", Ok(())),
+        ("rsa:4096", Ok(())),
         // Go takes it.
         ("rsa:2047", Err("weak_rsa_key")),
     ] {
@@ -169,8 +206,10 @@ fn intermediates_of_version_1_are_no_issuers() {
     issued(&pki, "mid", "top", "");
     issued(&pki, "leaf", "mid", CLIENT);
     let judge = judge(&pki, "top.crt", Side::Sender);
-    let got = reason(&judge, &pki, &["leaf.crt", "mid.crt"]);
-    assert!(got.is_err(), "{got:?}");
+    let fault = fault(&judge, &pki, &["leaf.crt", "mid.crt"]).unwrap_err();
+    assert_eq!(fault.reason, "client_cert_issuer_x509_v1");
+    assert_eq!(fault.why, "its issuer CN=mid is in X.509 v1 form, which only a root may be");
+    assert!(fault.help.contains("basicConstraints=critical,CA:TRUE"), "{}", fault.help);
 }
 
 /// The TLS library refuses every URI under a CA that constrains URIs; Go compares them.
@@ -229,9 +268,10 @@ fn a_changed_certificate_is_told_from_one_of_a_ca_that_was_made_anew() {
 }
 
 /// The name in the certificate, its CN, and the name that is asked for.
-const NAMES: [(&str, &str, &str, bool); 7] = [
-    // Go takes it.
+const NAMES: [(&str, &str, &str, bool); 8] = [
+    // Go takes these two.
     ("DNS:*.local", "x", "foo.local", false),
+    ("DNS:otel.example.com.", "x", "otel.example.com.", false),
     ("DNS:otel.example.com", "x", "otel.example.com.", true),
     ("DNS:*", "x", "localhost", false),
     ("DNS:a.*.example.com", "x", "a.b.example.com", false),

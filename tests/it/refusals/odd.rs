@@ -152,3 +152,47 @@ fn those_who_are_no_clients_are_named_for_whoever_looks() {
     told(&program.refusal("silence"), "silence", "handshake_timeout", why, "debug");
     assert_eq!(silent.read(&mut [0]).unwrap_or(0), 0, "and it is closed");
 }
+
+/// Scenario: `openssl s_client` shows leaves whose keys nobody verifies, and one of an intermediate
+/// with such a key; in TLS 1.3 it keeps most of them back, since no scheme for them is offered.
+/// Guarantees: whoever shows one is told the kind of its key, and not that it did not prove to hold
+/// it; whoever shows none is told that this may be why.
+#[test]
+fn keys_of_other_kinds_are_named_where_they_are_shown() {
+    let pki = certificates();
+    let explicit = format!("{P256} -pkeyopt ec_param_enc:explicit");
+    let curve = "ec -pkeyopt ec_paramgen_curve:secp256k1";
+    for (name, key) in [("other-curve", curve), ("explicit", &explicit), ("odd-ca", curve)] {
+        request(&pki, name, key);
+    }
+    let client = "extendedKeyUsage=clientAuth";
+    sign(&pki, "other-curve", "my-ca", client, "");
+    sign(&pki, "explicit", "my-ca", client, "");
+    sign(&pki, "odd-ca", "my-ca", "basicConstraints=critical,CA:TRUE", "");
+    request(&pki, "below-it", P256);
+    sign(&pki, "below-it", "odd-ca", client, "");
+    let program = Program::start(&pki, "client_ca_file: trusted.crt");
+    let unsupported = "client_cert_key_unsupported";
+    let mend = "make a new key, RSA from 2048 to 8192 bits";
+    for (words, reason, why, help) in [
+        ("-tls1_2 -cert other-curve.crt", unsupported, "of kind EC secp256k1, which", mend),
+        (
+            "-tls1_3 -cert other-curve.crt",
+            "client_cert_missing",
+            "presented no certificate",
+            "a key of a kind that is not offered here is not sent",
+        ),
+        ("-tls1_3 -cert explicit.crt", unsupported, "EC with explicit parameters", mend),
+        (
+            "-tls1_3 -cert below-it.crt -cert_chain odd-ca.crt",
+            unsupported,
+            "its issuer CN=odd-ca has a key of kind EC secp256k1, which cannot be verified",
+            mend,
+        ),
+    ] {
+        let file = words.split(' ').nth(2).unwrap().replace(".crt", ".key");
+        let said = s_client(&pki, program.port, &format!("{words} -key {file}"));
+        assert!(said.contains("alert number"), "{words}: {said}");
+        assert_says(&program.refusal(words), words, reason, why, help);
+    }
+}

@@ -250,6 +250,11 @@ fn a_client_of_a_ca_without_a_list_is_refused_unless_the_policy_lets_it_in() {
         client_ca: Some(pem_file("tls.client_ca_file", pki.path("both.crt"))),
         ..revoking(&pki, &["ca.crl"])
     };
+    assert_eq!(warnings(&tls), ["crl_missing"]);
+    let found = server::load(&tls).unwrap().warnings.into_iter();
+    let missing = found.filter(|one| one.reason == "crl_missing").map(|one| one.message);
+    let missing = missing.collect::<String>();
+    assert!(missing.starts_with("has no list of CN=Other CA in "), "{missing}");
     let snapshot = load(&tls);
     assert!(is_trusted(&snapshot, &pki.client));
     let unknown = fault(verdict(&snapshot, &[pki.other_client.certificate.der()]));
@@ -257,6 +262,7 @@ fn a_client_of_a_ca_without_a_list_is_refused_unless_the_policy_lets_it_in() {
     assert!(unknown.why.starts_with("no revocation list of its CA CN=Other CA is in "));
     assert!(unknown.why.ends_with("(there: CN=Test CA)"), "{}", unknown.why);
     tls.revocation.unknown = OnDoubt::Allow;
+    assert_eq!(warnings(&tls), [""; 0]);
     assert!(is_trusted(&load(&tls), &pki.other_client));
 }
 

@@ -62,3 +62,39 @@ fn lists_of_the_openssl_command_line_are_taken() {
         assert!(matches!(bad, Verdict::Revoked(_)), "{bad:?}");
     }
 }
+
+/// A CA with `o.key`, `o.crt` and what `openssl ca -gencrl` needs.
+fn ca(pki: &TestPki, more: &str) -> ServerTls {
+    pki.openssl(&format!(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout o.key -out o.crt \
+         -subj /CN=openssl-ca -days 9 {more}"
+    ));
+    pki.write("o.cnf", OPENSSL_CA);
+    pki.write("index.txt", "");
+    ServerTls {
+        client_ca: Some(pem_file("tls.client_ca_file", pki.path("o.crt"))),
+        ..revoking(pki, &["o.crl"])
+    }
+}
+
+const SIGN: &str = "ca -config o.cnf -cert o.crt -keyfile o.key -gencrl -out o.crl";
+
+/// Guarantees: a signature that nobody verifies is said of the list, not of every client.
+#[test]
+fn a_list_signed_with_sha1_is_refused_at_loading() {
+    let pki = TestPki::new();
+    let tls = ca(&pki, "");
+    pki.openssl(&format!("{SIGN} -md sha1"));
+    let problem = super::refused(&tls);
+    assert_eq!(problem.reason, "crl_signature_algorithm");
+    assert!(problem.message.contains("the list of CN=openssl-ca is signed"), "{problem}");
+    assert_eq!(problem.help.as_deref(), Some("have the CA sign its lists with SHA-256"));
+}
+
+#[test]
+fn a_list_of_a_ca_without_the_usage_counts() {
+    let pki = TestPki::new();
+    let tls = ca(&pki, "-addext keyUsage=critical,keyCertSign");
+    pki.openssl(SIGN);
+    assert_eq!(load(&tls).revocations().unwrap().lists().len(), 1);
+}
