@@ -12,6 +12,7 @@ mod grpc;
 mod http;
 mod margin;
 mod payload;
+pub(crate) mod route;
 #[cfg(test)]
 mod testing;
 mod upstream;
@@ -27,6 +28,7 @@ use crate::outcome::{Accepted, Failure, Outcome, PartialSuccess};
 use crate::signal::Signal;
 
 pub(crate) use blueprint::{Blueprint, Credentials, LoadError};
+pub(crate) use upstream::Proxy;
 
 /// One exporter of one worker thread, with connections of its own.
 #[derive(Debug)]

@@ -14,6 +14,7 @@
 
 mod bad_files;
 mod docs;
+mod doctor;
 mod hostile;
 mod layering;
 mod lifecycle;

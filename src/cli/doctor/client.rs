@@ -5,27 +5,40 @@ use std::path::Path;
 use crate::cli::doctor::files::{Block, describe, ends_soon, what};
 use crate::cli::doctor::named;
 use crate::cli::doctor::report::{Finding, Level, Report};
+use crate::config::sections::ClientAuth;
 use crate::identity::{Decision, Name};
 use crate::signal::Signal;
-use crate::tls::server::{self, Admitted};
+use crate::tls::server::{self, Admitted, Shown};
 
 /// Judges the client's chain by every receiver.
 pub(super) fn examine(blocks: &[Block<'_>], file: &Path, report: &mut Report) {
     let pem = named("--client", file);
     report.section("client", format!("client {}", file.display()));
-    let (chain, leaf) = match server::chain(&pem) {
-        Ok(found) => found,
+    let Shown { chain, leaf, behind } = match server::shown(&pem) {
+        Ok(shown) => shown,
         Err(problem) => return report.of_loader(Level::Problem, &problem),
     };
     report.fine(what(&pem), describe(&leaf));
+    if let Some(behind) = behind {
+        report.add(out_of_order(&what(&pem), behind));
+    }
     ends_soon(&what(&pem), &leaf, report);
+    if !blocks.iter().any(|block| matches!(block, Block::Receiver { .. })) {
+        report.add(Finding {
+            level: Level::Warning,
+            what: "receivers".to_owned(),
+            reason: "not_judged",
+            message: "there is no receiver that could admit it".to_owned(),
+            help: "name the gateway's configuration with --config".to_owned(),
+        });
+    }
     for block in blocks {
         let Block::Receiver { key_path, tls, rules } = block else { continue };
         let Some(tls) = tls else {
             report.fine(*key_path, "plaintext: admits everyone who can reach the port");
             continue;
         };
-        match server::load(tls).map(|loaded| loaded.snapshot.admits(&chain)) {
+        match server::load(tls).map(|loaded| loaded.snapshot) {
             Err(_) => report.add(Finding {
                 level: Level::Warning,
                 what: (*key_path).to_owned(),
@@ -33,26 +46,56 @@ pub(super) fn examine(blocks: &[Block<'_>], file: &Path, report: &mut Report) {
                 message: "cannot be asked: its own files have problems".to_owned(),
                 help: "mend the problems of its `tls` block above, then ask again".to_owned(),
             }),
-            Ok(None) => report.fine(*key_path, "asks for no certificate: admits everyone"),
-            Ok(Some(verdict)) => {
-                let rules = rules.filter(|_| verdict.admitted);
-                report.add(finding(key_path, verdict));
-                if let Some(rules) = rules {
-                    report.add(by_rules(key_path, &rules.decide(&leaf.identity)));
+            Ok(snapshot) => match snapshot.admits(&chain).zip(snapshot.client_auth()) {
+                None => report.fine(*key_path, "asks for no certificate: admits everyone"),
+                Some((verdict, mode)) => {
+                    let rules = rules.filter(|_| verdict.admitted);
+                    report.add(finding(key_path, mode, verdict));
+                    if let Some(rules) = rules {
+                        report.add(by_rules(key_path, &rules.decide(&leaf.identity)));
+                    }
                 }
-            }
+            },
         }
     }
 }
 
-fn finding(key_path: &str, verdict: Admitted) -> Finding {
-    let (level, message) = match (verdict.admitted, verdict.reason) {
-        (true, "") => (Level::Fine, "would be admitted".to_owned()),
-        (true, _) => (
-            Level::Warning,
-            format!("would be admitted, but stricter peers refuse it: {}", verdict.why),
+/// Clients show the first certificate of the file as their own, and need its key.
+fn out_of_order(what: &str, behind: usize) -> Finding {
+    Finding {
+        level: Level::Problem,
+        what: what.to_owned(),
+        reason: "client_cert_chain_order",
+        message: format!(
+            "its leaf is certificate {} of the file, behind its CA: most clients take the first, \
+             and find that their key does not belong to it (it is judged here as if it came first)",
+            behind + 1
         ),
-        (false, _) => (Level::Problem, format!("would be refused: {}", verdict.why)),
+        help: "write the leaf first, then the CA that signed it, and so on".to_owned(),
+    }
+}
+
+fn finding(key_path: &str, mode: ClientAuth, verdict: Admitted) -> Finding {
+    let why = verdict.why;
+    let (level, message) = match (verdict.admitted, verdict.reason, mode) {
+        (true, "", _) => (Level::Fine, "would be admitted".to_owned()),
+        (true, _, _) => {
+            (Level::Warning, format!("would be admitted, but stricter peers refuse it: {why}"))
+        }
+        (false, _, ClientAuth::Require) => (Level::Problem, format!("would be refused: {why}")),
+        (false, _, ClientAuth::Optional) => (
+            Level::Problem,
+            format!(
+                "would be refused, while whoever shows no certificate is let in (client_auth: \
+                 optional): {why}"
+            ),
+        ),
+        (false, _, ClientAuth::ReportOnly) => (
+            Level::Warning,
+            format!(
+                "is let in and reported (client_auth: report_only); `require` would refuse it: {why}"
+            ),
+        ),
     };
     Finding {
         level,

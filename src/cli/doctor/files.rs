@@ -1,19 +1,21 @@
 //! Every TLS file of a configuration, loaded as the gateway loads it.
 
-use crate::cli::doctor::report::{Finding, Level, Report};
+use crate::cli::doctor::domains;
+use crate::cli::doctor::report::{Finding, Level, Report, last_key};
 use crate::config::Config;
 use crate::config::Problem;
-use crate::config::sections::{ClientTls, Exporter, Server, ServerTls};
+use crate::config::sections::{ClientAuth, ClientTls, Exporter, Server, ServerTls};
 use crate::config::types::{Pem, PemSource};
 use crate::identity::Rules;
 use crate::tls::inspect::{CertificateFacts, date, named, shown};
-use crate::tls::{client, server, time};
+use crate::tls::revocation::Revocations;
+use crate::tls::{ServerSnapshot, client, server, time};
 
 /// One place that TLS files are named in.
 #[derive(Debug)]
 pub(super) enum Block<'a> {
-    /// Of an exporter.
-    Exporter { key_path: &'a str, tls: &'a ClientTls, alpn: &'static [&'static [u8]] },
+    /// Of an exporter; `None` is plaintext.
+    Exporter { key_path: &'a str, tls: Option<&'a ClientTls>, alpn: &'static [&'static [u8]] },
     /// Of a receiver; `None` is plaintext.
     Receiver { key_path: &'a str, tls: Option<&'a ServerTls>, rules: Option<&'a Rules> },
 }
@@ -34,15 +36,15 @@ impl<'a> Block<'a> {
         for exporter in config.exporters.values() {
             match exporter {
                 Exporter::Grpc(grpc) => {
-                    let key_path = &*grpc.key_path;
-                    let block = |tls| Self::Exporter { key_path, tls, alpn: GRPC };
-                    blocks.extend(grpc.tls.as_ref().map(block));
+                    let (key_path, tls) = (&*grpc.key_path, grpc.tls.as_ref());
+                    blocks.push(Self::Exporter { key_path, tls, alpn: GRPC });
                 }
-                Exporter::Http(http) if http.urls.iter().flatten().any(|url| is_https(url)) => {
-                    let (key_path, tls) = (&*http.key_path, &http.tls);
+                Exporter::Http(http) => {
+                    let https = http.urls.iter().flatten().any(|url| is_https(url));
+                    let (key_path, tls) = (&*http.key_path, https.then_some(&http.tls));
                     blocks.push(Self::Exporter { key_path, tls, alpn: HTTP });
                 }
-                Exporter::Http(_) | Exporter::Debug(_) | Exporter::Nop => {}
+                Exporter::Debug(_) | Exporter::Nop => {}
             }
         }
         blocks
@@ -61,38 +63,44 @@ pub(super) fn is_https(url: &str) -> bool {
 pub(super) fn examine(blocks: &[Block<'_>], report: &mut Report) {
     for block in blocks {
         match block {
-            Block::Exporter { key_path, tls, alpn } => {
+            Block::Exporter { key_path, tls: None, .. }
+            | Block::Receiver { key_path, tls: None, .. } => {
+                report.section("files", *key_path);
+                report.fine("", "plaintext: there is nothing to load");
+            }
+            Block::Exporter { key_path, tls: Some(tls), alpn } => {
                 report.section("files", format!("{key_path}.tls"));
                 match client::load(tls, alpn) {
                     Ok(loaded) => {
                         own(tls.common.cert.as_ref(), report);
                         trust(tls.common.ca.as_ref(), tls.insecure_skip_verify, report);
+                        lists("crl_file", loaded.snapshot.revocations.as_deref(), report);
                         warnings(&loaded.warnings, report);
                     }
                     Err(error) => problems(&error.problems, report),
                 }
             }
-            Block::Receiver { key_path, tls: None, .. } => {
-                report.section("files", *key_path);
-                report.fine("", "plaintext: there is nothing to load");
-            }
-            Block::Receiver { key_path, tls: Some(tls), .. } => {
+            Block::Receiver { key_path, tls: Some(tls), rules } => {
                 report.section("files", format!("{key_path}.tls"));
+                let elsewhere = rules.map(domains::key_path);
+                let is_here = |problem: &&Problem| {
+                    !elsewhere.as_ref().is_some_and(|other| problem.key_path.starts_with(other))
+                };
                 match server::load(tls) {
                     Ok(loaded) => {
                         own(tls.common.cert.as_ref(), report);
-                        if let Some(ca) = &tls.client_ca {
-                            report.fine(
-                                what(ca),
-                                format!(
-                                    "trusted for clients: {}",
-                                    loaded.snapshot.about.client_cas
-                                ),
-                            );
-                        }
-                        warnings(&loaded.warnings, report);
+                        senders(tls, &loaded.snapshot, report);
+                        lists("client_crl_file", loaded.snapshot.revocations(), report);
+                        let here = loaded.warnings.iter().filter(is_here);
+                        here.for_each(|problem| report.of_loader(Level::Warning, problem));
                     }
-                    Err(error) => problems(&error.problems, report),
+                    Err(error) => {
+                        let here: Vec<_> = error.problems.iter().filter(is_here).collect();
+                        if here.is_empty() {
+                            report.add(domains::unusable());
+                        }
+                        here.iter().for_each(|problem| report.of_loader(Level::Problem, problem));
+                    }
                 }
             }
         }
@@ -107,12 +115,51 @@ fn warnings(warnings: &[Problem], report: &mut Report) {
     warnings.iter().for_each(|problem| report.of_loader(Level::Warning, problem));
 }
 
+/// What is asked of senders.
+fn senders(tls: &ServerTls, snapshot: &ServerSnapshot, report: &mut Report) {
+    let Some(ca) = &tls.client_ca else {
+        let message = "not set: no certificate is asked for, and whoever reaches the port may send";
+        return report.fine("client_ca_file", message);
+    };
+    report.fine(what(ca), format!("trusted for clients: {}", snapshot.about.client_cas));
+    match tls.client_auth {
+        ClientAuth::Require => {}
+        ClientAuth::Optional => report.fine(
+            "client_auth",
+            "optional: whoever shows no certificate is let in; one that is shown must be good",
+        ),
+        // The configuration's own warnings say what to do about it.
+        ClientAuth::ReportOnly => report.fine(
+            "client_auth",
+            "report_only: everybody is let in; whoever would be refused is logged and counted",
+        ),
+    }
+}
+
+/// The revocation lists in force.
+fn lists(key: &str, lists: Option<&Revocations>, report: &mut Report) {
+    let now = time::now();
+    for list in lists.map(Revocations::lists).unwrap_or_default() {
+        let count = match list.entries {
+            0 => "nothing revoked".to_owned(),
+            1 => "1 certificate revoked".to_owned(),
+            count => format!("{count} certificates revoked"),
+        };
+        let next = list.next_update.map_or_else(
+            || "without a date for the next one".to_owned(),
+            |at| format!("the next one is due {} ({})", date(at), time::ago(at, now)),
+        );
+        let message = format!("list of {}, {}: {count}; {next}", list.issuer, list.edition);
+        report.fine(format!("{key} {}", list.place), message);
+    }
+}
+
 /// Our own certificate, which was loaded with its key.
 fn own(cert: Option<&Pem>, report: &mut Report) {
     let Some(cert) = cert else { return };
-    let Ok((_chain, leaf)) = server::chain(cert) else { return };
-    report.fine(what(cert), format!("{}; its key fits", describe(&leaf)));
-    ends_soon(&what(cert), &leaf, report);
+    let Ok(shown) = server::shown(cert) else { return };
+    report.fine(what(cert), format!("{}; its key fits", describe(&shown.leaf)));
+    ends_soon(&what(cert), &shown.leaf, report);
 }
 
 fn trust(ca: Option<&Pem>, unverified: bool, report: &mut Report) {
@@ -134,7 +181,7 @@ fn trust(ca: Option<&Pem>, unverified: bool, report: &mut Report) {
 
 /// `cert_file certs/server.crt`.
 pub(super) fn what(pem: &Pem) -> String {
-    let key = pem.key_path.rsplit_once('.').map_or(&*pem.key_path, |(_, key)| key);
+    let key = last_key(&pem.key_path);
     match &pem.source {
         PemSource::File(path) => format!("{key} {}", path.display()),
         PemSource::Inline(_) => key.to_owned(),

@@ -5,10 +5,12 @@
 
 mod args;
 mod client;
+mod domains;
 mod files;
 mod http;
 mod new_ca;
 mod report;
+mod steps;
 mod upstream;
 
 #[cfg(test)]
@@ -59,6 +61,7 @@ fn examine(args: &DoctorArgs) -> Report {
     };
     let blocks = Block::all(&config);
     files::examine(&blocks, &mut report);
+    domains::examine(&config, &mut report);
     if let Some(file) = &args.client {
         client::examine(&blocks, file, &mut report);
     }

@@ -53,6 +53,12 @@ struct Section {
     findings: Vec<Finding>,
 }
 
+/// The key itself without those above it. The name of a trust domain has dots of its own.
+pub(super) fn last_key(key_path: &str) -> &str {
+    let domain = key_path.split_once(".trust_domains.");
+    domain.or_else(|| key_path.rsplit_once('.')).map_or(key_path, |(_, key)| key)
+}
+
 impl Report {
     /// Begins a section; findings are added to the last one.
     pub(super) fn section(&mut self, check: &'static str, subject: impl Into<String>) {
@@ -79,8 +85,7 @@ impl Report {
 
     /// Adds what the loader of a configuration or of TLS files said.
     pub(super) fn of_loader(&mut self, level: Level, problem: &Problem) {
-        let key = problem.key_path.rsplit_once('.').map_or(&*problem.key_path, |(_, key)| key);
-        let mut what = key.to_owned();
+        let mut what = last_key(&problem.key_path).to_owned();
         if let Some(file) = &problem.span.file {
             what = format!("{what} {file}").trim().to_owned();
             if problem.span.line > 0 {

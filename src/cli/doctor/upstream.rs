@@ -7,16 +7,19 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use http::Uri;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
 use crate::cli::doctor::files::{GRPC, HTTP, describe, is_https, what};
 use crate::cli::doctor::report::{Finding, Level, Report};
+use crate::cli::doctor::steps::{Stopped, answered, failed, identity, late, refused, unconnected};
 use crate::config::Config;
 use crate::config::sections::{ClientTls, Exporter, GrpcExporter, HttpExporter};
 use crate::config::types::Upstream;
-use crate::tls::client::{self, UpstreamStream, UpstreamTlsError};
+use crate::exporter::{LoadError, Proxy, route};
+use crate::tls::client::{self, UpstreamStream};
 use crate::tls::store::Store;
 use crate::tls::{Alpn, Connector};
 
@@ -30,7 +33,12 @@ pub(super) fn examine(config: &Config, report: &mut Report) {
             return report.add(failed("start", "runtime", error.to_string(), ""));
         }
     };
-    for probe in config.exporters.values().flat_map(Probe::of) {
+    let probes: Vec<_> = config.exporters.values().flat_map(Probe::of).collect();
+    if probes.is_empty() {
+        report.section("upstream", "upstreams");
+        return report.fine("", "no exporter has an upstream to connect to");
+    }
+    for probe in probes {
         report.section("upstream", format!("{} -> {}", probe.key_path, probe.shown()));
         runtime.block_on(probe.run(report));
     }
@@ -43,11 +51,8 @@ struct Probe<'a> {
     tls: Option<&'a ClientTls>,
     alpn: &'static [&'static [u8]],
     timeout: Duration,
-    through_proxy: bool,
+    proxy: Result<Option<Proxy>, LoadError>,
 }
-
-/// How far it got is in the report.
-struct Stopped;
 
 impl<'a> Probe<'a> {
     fn of(exporter: &'a Exporter) -> Vec<Self> {
@@ -65,7 +70,7 @@ impl<'a> Probe<'a> {
             tls: config.tls.as_ref(),
             alpn: GRPC,
             timeout: config.connect_timeout,
-            through_proxy: false,
+            proxy: route::of_grpc(config),
         }
     }
 
@@ -73,10 +78,15 @@ impl<'a> Probe<'a> {
     fn http(config: &'a HttpExporter) -> Vec<Self> {
         let mut probes: Vec<Self> = Vec::new();
         for url in config.urls.iter().flatten() {
-            let Ok(uri) = url.parse::<http::Uri>() else { continue };
+            let Ok(uri) = url.parse::<Uri>() else { continue };
             let tls = is_https(url).then_some(&config.tls);
             let port = uri.port_u16().unwrap_or_else(|| if tls.is_some() { 443 } else { 80 });
-            let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+            let bracketed = uri.host().unwrap_or_default();
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            let Ok(origin) = format!("{scheme}://{bracketed}:{port}/").parse::<Uri>() else {
+                continue;
+            };
+            let host = bracketed.trim_matches(['[', ']']).to_owned();
             let upstream = Upstream::Tcp { host, port };
             if probes.iter().any(|probe| probe.upstream == upstream) {
                 continue;
@@ -87,7 +97,7 @@ impl<'a> Probe<'a> {
                 tls,
                 alpn: HTTP,
                 timeout: config.connect_timeout,
-                through_proxy: config.proxy_url.is_some(),
+                proxy: route::of_url(config, &origin, tls.is_some()),
             });
         }
         probes
@@ -102,15 +112,13 @@ impl<'a> Probe<'a> {
     }
 
     async fn run(&self, report: &mut Report) {
-        if self.through_proxy {
-            report.add(Finding {
-                level: Level::Warning,
-                what: "proxy_url".to_owned(),
-                reason: "proxy_not_probed",
-                message: "the exporter goes through a proxy, this probe does not".to_owned(),
-                help: String::new(),
-            });
-        }
+        let proxy = match &self.proxy {
+            Ok(proxy) => proxy.as_ref(),
+            Err(error) => {
+                let help = "mend proxy_url, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY";
+                return report.add(failed("proxy", "upstream_proxy", error.to_string(), help));
+            }
+        };
         let deadline = Instant::now() + self.timeout;
         // Both only say whether there is more to report.
         let _done_or_stopped: Result<(), Stopped> = match &self.upstream {
@@ -119,11 +127,14 @@ impl<'a> Probe<'a> {
                 Ok(Err(error)) => Err(unconnected(&self.shown(), &error, report)),
                 Err(_elapsed) => Err(unconnected(&self.shown(), &late(), report)),
             },
-            Upstream::Tcp { host, port } => self.tcp(host, *port, deadline, report).await,
+            Upstream::Tcp { host, port } => match proxy {
+                None => self.directly(host, *port, deadline, report).await,
+                Some(proxy) => self.through(proxy, deadline, report).await,
+            },
         };
     }
 
-    async fn tcp(
+    async fn directly(
         &self,
         host: &str,
         port: u16,
@@ -131,19 +142,39 @@ impl<'a> Probe<'a> {
         report: &mut Report,
     ) -> Result<(), Stopped> {
         let addresses = resolve(host, port, deadline, report).await?;
-        let mut last = None;
-        for address in addresses.iter().take(MAX_ADDRESSES) {
-            match timeout_at(deadline, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => {
-                    report.fine("connect", format!("{address} takes the connection"));
-                    return self.speak(stream, &address.to_string(), deadline, report).await;
-                }
-                Ok(Err(error)) => last = Some((address, error)),
-                Err(_elapsed) => last = Some((address, late())),
-            }
+        let (stream, address) = connect(&addresses, deadline, report).await?;
+        self.speak(stream, &address.to_string(), deadline, report).await
+    }
+
+    /// What is resolved and connected to is the proxy then; the rest goes through its tunnel.
+    async fn through(
+        &self,
+        proxy: &Proxy,
+        deadline: Instant,
+        report: &mut Report,
+    ) -> Result<(), Stopped> {
+        let Upstream::Tcp { host, port } = proxy.at() else { return Err(Stopped) };
+        report.fine("proxy", format!("{host}:{port} is on the way"));
+        let addresses = resolve(host, *port, deadline, report).await?;
+        let (mut stream, address) = connect(&addresses, deadline, report).await?;
+        if proxy.takes_requests() {
+            report.add(Finding {
+                level: Level::Warning,
+                what: "proxy".to_owned(),
+                reason: "proxy_not_probed",
+                message: "plaintext requests are given to the proxy, which connects to the \
+                          upstream itself: how far it gets is not tried"
+                    .to_owned(),
+                help: String::new(),
+            });
+            return Ok(());
         }
-        let (address, error) = last.ok_or(Stopped)?;
-        Err(unconnected(&address.to_string(), &error, report))
+        if let Err(error) = proxy.open(&mut stream, deadline).await {
+            report.add(failed("proxy", error.reason(), error.to_string(), ""));
+            return Err(Stopped);
+        }
+        report.fine("proxy", format!("opened a tunnel to {}", self.shown()));
+        self.speak(stream, &address.to_string(), deadline, report).await
     }
 
     /// From the connection to the first answer.
@@ -155,7 +186,7 @@ impl<'a> Probe<'a> {
         report: &mut Report,
     ) -> Result<(), Stopped> {
         let Some(tls) = self.tls else {
-            report.fine("tls", "not used: plaintext");
+            report.fine("tls", "not used: plaintext, which whoever is on the way can read");
             let is_h2 = self.alpn == GRPC;
             let answer = timeout_at(deadline, self.greet(&mut stream, is_h2)).await;
             return answered(answer.unwrap_or_else(|_elapsed| Err(late())), is_h2, report);
@@ -233,6 +264,27 @@ impl<'a> Probe<'a> {
     }
 }
 
+/// The first address that takes a connection.
+async fn connect(
+    addresses: &[SocketAddr],
+    deadline: Instant,
+    report: &mut Report,
+) -> Result<(TcpStream, SocketAddr), Stopped> {
+    let mut last = None;
+    for address in addresses.iter().take(MAX_ADDRESSES) {
+        match timeout_at(deadline, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                report.fine("connect", format!("{address} takes the connection"));
+                return Ok((stream, *address));
+            }
+            Ok(Err(error)) => last = Some((address, error)),
+            Err(_elapsed) => last = Some((address, late())),
+        }
+    }
+    let (address, error) = last.ok_or(Stopped)?;
+    Err(unconnected(&address.to_string(), &error, report))
+}
+
 async fn resolve(
     host: &str,
     port: u16,
@@ -256,88 +308,6 @@ async fn resolve(
             Err(Stopped)
         }
     }
-}
-
-fn unconnected(address: &str, error: &io::Error, report: &mut Report) -> Stopped {
-    let (reason, help) = match error.kind() {
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => (
-            "upstream_refused",
-            "nothing listens there: start the upstream or correct the endpoint",
-        ),
-        io::ErrorKind::TimedOut => {
-            ("upstream_timeout", "does the upstream run, and does a firewall drop the packets?")
-        }
-        _ => ("upstream_unreachable", "check routes and firewalls"),
-    };
-    report.add(failed("connect", reason, format!("{address}: {error}"), help));
-    Stopped
-}
-
-/// Reports a failed handshake under the step that it failed in.
-fn refused(error: &UpstreamTlsError, report: &mut Report) -> Stopped {
-    let step = match error.reason() {
-        "upstream_no_alpn" => "alpn",
-        "upstream_name_mismatch" | "upstream_bad_name" | "upstream_unknown_name" => "name",
-        "upstream_rejected_our_certificate" | "upstream_demands_certificate" => "identity",
-        "upstream_expired" | "upstream_not_yet_valid" | "upstream_unknown_issuer" => "chain",
-        reason if reason.starts_with("upstream_cert_") => "chain",
-        _ => "tls",
-    };
-    if step == "name" && error.reason() == "upstream_name_mismatch" {
-        report.fine("chain", "trusted");
-    }
-    report.add(failed(step, error.reason(), error.message().to_owned(), error.help()));
-    Stopped
-}
-
-fn identity(tls: &ClientTls, was_asked: bool, report: &mut Report) {
-    let message = match (&tls.common.cert, was_asked) {
-        (Some(cert), true) => format!("{} was asked for and accepted", what(cert)),
-        (Some(cert), false) => {
-            format!("{} was not asked for: the upstream knows nobody", what(cert))
-        }
-        (None, true) => "none configured; the upstream asked and went on without".to_owned(),
-        (None, false) => "none configured, and none was asked for".to_owned(),
-    };
-    report.fine("identity", message);
-}
-
-/// The last step: whether it speaks what it should.
-fn answered(answer: io::Result<Vec<u8>>, is_h2: bool, report: &mut Report) -> Result<(), Stopped> {
-    let (protocol, fits) = match &answer {
-        Ok(bytes) if is_h2 => ("HTTP/2", matches!(bytes.get(3), Some(4))),
-        Ok(bytes) => ("HTTP/1.1", bytes.starts_with(b"HTTP/1")),
-        Err(_) => (if is_h2 { "HTTP/2" } else { "HTTP/1.1" }, false),
-    };
-    if fits {
-        report.fine("answer", format!("it speaks {protocol}"));
-        return Ok(());
-    }
-    let (reason, message) = match answer {
-        Err(error) => ("upstream_silent", format!("no answer in {protocol}: {error}")),
-        Ok(bytes) if bytes.is_empty() => {
-            ("upstream_closed", format!("it closed the connection instead of answering {protocol}"))
-        }
-        Ok(bytes) if bytes.first().is_some_and(|byte| (20..=23).contains(byte)) => {
-            ("upstream_speaks_tls", "it answered with TLS".to_owned())
-        }
-        Ok(_) => ("upstream_other_protocol", format!("its answer is not {protocol}")),
-    };
-    let help = match reason {
-        "upstream_speaks_tls" => "the port wants TLS: leave `insecure: true` (or http://) out",
-        _ => "is it the right port, and an OTLP backend?",
-    };
-    report.add(failed("answer", reason, message, help));
-    Err(Stopped)
-}
-
-fn failed(step: &str, reason: &'static str, message: String, help: &str) -> Finding {
-    let (what, help) = (step.to_owned(), help.to_owned());
-    Finding { level: Level::Problem, what, reason, message, help }
-}
-
-fn late() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "no answer within connect_timeout")
 }
 
 /// The client's preface with empty SETTINGS.

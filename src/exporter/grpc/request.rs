@@ -15,7 +15,7 @@ use crate::coding::{self, Coding};
 use crate::config::sections::GrpcExporter;
 use crate::config::types::{Compression, Upstream};
 use crate::exporter::upstream::Proxy;
-use crate::exporter::{LoadError, margin, user_agent};
+use crate::exporter::{LoadError, margin, route, user_agent};
 use crate::signal::Signal;
 
 /// The unchanging part of requests. Clones share it.
@@ -70,7 +70,7 @@ impl Template {
             Uri::from_parts(parts).unwrap_or_default()
         };
         let timeout = (!config.timeout.is_zero()).then_some(config.timeout);
-        let proxy = proxy(config)?;
+        let proxy = route::of_grpc(config)?;
         Ok(Self { uris: Signal::ALL.map(uri), headers, coding, timeout, proxy })
     }
 
@@ -168,18 +168,6 @@ fn add_header(
     value.set_sensitive(true);
     headers.append(parsed, value);
     Ok(())
-}
-
-fn proxy(config: &GrpcExporter) -> Result<Option<Proxy>, LoadError> {
-    let Upstream::Tcp { host, port } = &config.upstream else { return Ok(None) };
-    let place =
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    let wrong = |why: String| {
-        LoadError::setting(&config.key_path, "endpoint", format!("the environment {why}"))
-    };
-    let target =
-        Uri::try_from(format!("https://{place}")).map_err(|error| wrong(error.to_string()))?;
-    Proxy::from_environment(&target, true).map_err(wrong)
 }
 
 /// `authority`, else `server_name_override`, else the endpoint's host and port.

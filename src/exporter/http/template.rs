@@ -19,7 +19,7 @@ use crate::config::sections::HttpExporter;
 use crate::config::types::{Compression, Upstream};
 use crate::exporter::http::body::Body;
 use crate::exporter::upstream::{Dialer, Proxy};
-use crate::exporter::{LoadError, user_agent};
+use crate::exporter::{LoadError, route, user_agent};
 use crate::otlp::json;
 use crate::signal::Signal;
 use crate::tls::ClientSnapshot;
@@ -198,18 +198,7 @@ fn target(
         if uri.port_u16().is_some() { place.clone() } else { format!("{place}:{port}") };
     let uri = with_authority(uri, &place).map_err(|error| wrong(error.to_string()))?;
     let routed = with_authority(uri.clone(), &with_port).map_err(|e| wrong(e.to_string()))?;
-    let proxy = match &config.proxy_url {
-        Some(url) => Proxy::from_url(url.expose(), &routed, https)
-            .map(Some)
-            .map_err(|why| LoadError::setting(&config.key_path, "proxy_url", why))?,
-        None => Proxy::from_environment(&routed, https).map_err(|why| {
-            LoadError::setting(
-                &config.key_path,
-                "proxy_url",
-                format!("is not set, and the environment {why}"),
-            )
-        })?,
-    };
+    let proxy = route::of_url(config, &routed, https)?;
     let mut headers = headers.clone();
     if let Some(user) = user
         && let Ok(mut value) = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(user)))

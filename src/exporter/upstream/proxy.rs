@@ -5,12 +5,11 @@
 use http::Uri;
 use http::header::HeaderValue;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::types::Upstream;
 use crate::exporter::upstream::ConnectError;
-use crate::exporter::upstream::io::Socket;
 
 /// A proxy for one upstream.
 #[derive(Clone, Debug)]
@@ -78,6 +77,11 @@ impl Proxy {
         })
     }
 
+    /// Where it listens.
+    pub(crate) fn at(&self) -> &Upstream {
+        &self.at
+    }
+
     /// Whether requests are sent to the proxy itself.
     pub(crate) fn takes_requests(&self) -> bool {
         self.tunnel.is_none()
@@ -89,9 +93,12 @@ impl Proxy {
     }
 
     /// Asks for a tunnel, where one is wanted.
-    pub(super) async fn open(
+    ///
+    /// # Errors
+    /// The proxy did not open it in time.
+    pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        socket: &mut Socket,
+        socket: &mut S,
         deadline: Instant,
     ) -> Result<(), ConnectError> {
         let Some(target) = &self.tunnel else { return Ok(()) };
@@ -117,7 +124,11 @@ impl Proxy {
     }
 
     /// The head of the proxy's answer.
-    async fn ask(&self, socket: &mut Socket, target: &str) -> std::io::Result<Vec<u8>> {
+    async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        socket: &mut S,
+        target: &str,
+    ) -> std::io::Result<Vec<u8>> {
         let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes();
         if let Some(value) = &self.authorization {
             request.extend_from_slice(b"Proxy-Authorization: ");

@@ -25,7 +25,7 @@ use crate::tls::server::sessions::Sessions;
 use crate::tls::verifier::{ClientVerifier, Fault, TrustDomains, Verdict};
 use crate::tls::{expiry, own, profile, time};
 
-pub(crate) use admit::{Admitted, chain};
+pub(crate) use admit::{Admitted, Shown, shown, trust_domains};
 pub(crate) use live::{Live, Loss, Standing};
 pub(crate) use reload::files;
 
@@ -53,6 +53,11 @@ impl ServerSnapshot {
     /// Whether those who would be refused are let in and reported.
     pub(crate) fn only_reports(&self) -> bool {
         self.client_auth == Some(ClientAuth::ReportOnly)
+    }
+
+    /// What is made of client certificates; `None` when nobody is asked for one.
+    pub(crate) fn client_auth(&self) -> Option<ClientAuth> {
+        self.client_auth
     }
 
     /// What the listener asks of its clients, in a few words.

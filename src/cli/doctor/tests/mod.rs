@@ -1,5 +1,9 @@
 //! What the doctor says of each of the common mistakes.
 
+mod new_ca;
+mod settings;
+mod upstreams;
+
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -8,8 +12,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, date_time_ymd};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -244,88 +246,20 @@ fn findings_can_be_read_by_programs() {
     let said = doctor.say(&["--format", "json", "--client", file.to_str().unwrap()]);
     let report: serde_json::Value = serde_json::from_str(&said.text).unwrap();
     assert_eq!((&report["ok"], &report["problems"]), (&false.into(), &1.into()));
+    let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect();
+    let keys: Vec<Vec<String>> =
+        [&report, &report["sections"][0], &report["sections"][0]["findings"][0]].map(keys).into();
+    let documented: [&[&str]; 3] = [
+        &["ok", "problems", "sections", "warnings"],
+        &["check", "findings", "subject"],
+        &["level", "message", "next", "reason", "what"],
+    ];
+    assert_eq!(keys, documented, "docs/doctor.md tells them");
     let finding = &report["sections"][1]["findings"][1];
     assert_eq!(finding["level"], "problem");
     assert_eq!(finding["reason"], "client_cert_unknown_issuer");
     assert_eq!(finding["what"], "receivers.otlp.protocols.grpc");
     said.ends(ExitStatus::Failure);
-}
-
-#[test]
-fn an_upstream_is_probed_step_by_step() {
-    let doctor = Doctor::with_upstream("server", |_| {});
-    let said = doctor.say(&["--upstream"]);
-    for (step, part) in [
-        ("resolve:", "localhost is"),
-        ("connect:", "takes the connection"),
-        ("tls:", ""),
-        ("chain:", "issued by CN=Test CA"),
-        ("name:", "is for localhost"),
-        ("alpn:", "h2"),
-        ("identity:", "client.crt was asked for and accepted"),
-        ("answer:", "it speaks HTTP/2"),
-    ] {
-        said.has("ok", &[step, part]);
-    }
-    said.ends(ExitStatus::Success);
-}
-
-#[test]
-fn an_upstream_with_another_name_is_told_apart_from_one_of_another_ca() {
-    let pki_name = "elsewhere";
-    let doctor = {
-        let pki = TestPki::new();
-        pki.write_pair(pki_name, &pki.ca.issue(server_params(&["elsewhere.example"])));
-        let port = upstream(&pki, pki_name, |_| {});
-        let dir = pki.dir().display().to_string();
-        let settings =
-            format!("{{ endpoint: 'localhost:{port}', tls: {{ ca_file: {dir}/ca.crt }} }}");
-        Doctor::with(pki, "otlp_grpc", &settings)
-    };
-    let said = doctor.say(&["--upstream"]);
-    said.has("ok", &["chain: trusted"]);
-    let parts = ["name:", "wanted localhost", "elsewhere.example", "upstream_name_mismatch"];
-    said.has("problem", &parts);
-    said.has("next:", &["server_name_override: elsewhere.example"]);
-    said.ends(ExitStatus::Failure);
-
-    let doctor = Doctor::with_upstream("other-server", |_| {});
-    let said = doctor.say(&["--upstream"]);
-    said.has("problem", &["chain:", "Other CA", "Test CA", "upstream_unknown_issuer"]);
-    said.ends(ExitStatus::Failure);
-}
-
-#[test]
-fn an_upstream_without_alpn_is_named() {
-    let doctor = Doctor::with_upstream("server", |config| config.alpn_protocols.clear());
-    let said = doctor.say(&["--upstream"]);
-    said.has("problem", &["alpn:", "did not agree on HTTP/2", "upstream_no_alpn"]);
-    said.has("next:", &["otlp_http"]);
-    said.ends(ExitStatus::Failure);
-}
-
-#[test]
-fn an_upstream_that_refuses_us_is_named() {
-    let doctor = Doctor::with_upstream("server", |_| {});
-    doctor.pki.write_pair("client", &doctor.pki.other_client);
-    let said = doctor.say(&["--upstream"]);
-    said.has("problem", &["identity:", "other-client", "upstream_rejected_our_certificate"]);
-    said.ends(ExitStatus::Failure);
-}
-
-#[test]
-fn an_upstream_that_is_down_or_has_no_address_is_named() {
-    let free = TcpListener::bind("localhost:0").unwrap().local_addr().unwrap().port();
-    for (endpoint, step, reason) in [
-        (format!("localhost:{free}"), "connect:", "upstream_refused"),
-        ("no-such-host.invalid:4317".to_owned(), "resolve:", "upstream_unresolvable"),
-    ] {
-        let settings = format!("{{ endpoint: '{endpoint}', tls: {{ insecure: true }} }}");
-        let doctor = Doctor::with(TestPki::new(), "otlp_grpc", &settings);
-        let said = doctor.say(&["--upstream"]);
-        said.has("problem", &[step, reason]);
-        said.ends(ExitStatus::Failure);
-    }
 }
 
 #[test]
@@ -353,42 +287,4 @@ fn an_x509_v1_client_is_admitted_with_a_warning_and_refused_when_strict() {
     let said = doctor.say(&["--client", &file, "--set", strict]);
     said.has("problem", &["would be refused", "X.509 v1", "client_cert_x509_v1"]);
     said.ends(ExitStatus::Failure);
-}
-
-#[test]
-fn a_new_ca_tells_who_stays_and_who_breaks() {
-    let doctor = Doctor::new();
-    let page = serde_json::json!({ "clients": [
-        { "chain": [STANDARD.encode(doctor.pki.client.certificate.der())] },
-    ] });
-    let said = |file: &str| {
-        let port = status(page.to_string());
-        let file = doctor.pki.path(file).display().to_string();
-        doctor.say(&["--new-ca", &file, "--status", &format!("http://127.0.0.1:{port}")])
-    };
-    let stays = said("ca.crt");
-    stays.has("ok", &["CN=test-client", "stays"]);
-    stays.ends(ExitStatus::Success);
-    let breaks = said("other-ca.crt");
-    let parts = ["CN=test-client", "would break", "client_cert_unknown_issuer"];
-    breaks.has("problem", &parts);
-    breaks.ends(ExitStatus::Failure);
-    let unasked = doctor.say(&["--new-ca", doctor.pki.path("ca.crt").to_str().unwrap()]);
-    unasked.has("problem", &["no zpages extension", "status_unreachable"]);
-    unasked.ends(ExitStatus::Failure);
-}
-
-/// A status page for one question.
-fn status(body: String) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        let (mut socket, _) = listener.accept().unwrap();
-        let mut request = [0; 512];
-        let length = socket.read(&mut request).unwrap();
-        assert!(request[..length].starts_with(b"GET /debug/clientsz HTTP/1.0\r\n"));
-        socket.write_all(b"HTTP/1.0 200 OK\r\n\r\n").unwrap();
-        socket.write_all(body.as_bytes()).unwrap();
-    });
-    port
 }
