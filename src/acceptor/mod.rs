@@ -5,6 +5,7 @@
 //! Knows nothing of HTTP beyond ALPN.
 
 mod farewell;
+mod negotiated;
 mod permits;
 mod report;
 mod stream;
@@ -19,6 +20,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
+use crate::acceptor::negotiated::negotiated;
 use crate::acceptor::permits::Permits;
 use crate::acceptor::report::Report;
 use crate::config::sections::ServerLimits;
@@ -115,7 +117,9 @@ impl Acceptor {
                 _of_ca: None,
             });
         };
-        let deadline = Instant::now() + self.0.limits.handshake_timeout;
+        let began = Instant::now();
+        let deadline = began + self.0.limits.handshake_timeout;
+        let _under_way = self.0.metrics.handshake_begun();
         let shaken = match self.greet(stream, peer, snapshots, deadline).await {
             // Only now, for a peer that was silent for long must not meet what was withdrawn since.
             // Boxed, for a silent peer must not hold the memory of a handshake.
@@ -125,7 +129,13 @@ impl Acceptor {
             Err(failed) => Err(failed),
         };
         let (stream, refusal) = match shaken {
-            Ok(accepted) => return Ok(accepted),
+            Ok(accepted) => {
+                if let Transport::Tls(stream) = &accepted.io {
+                    let what = negotiated(stream.get_ref().1);
+                    self.0.metrics.negotiated(what, began.elapsed().as_secs_f64());
+                }
+                return Ok(accepted);
+            }
             Err(failed) => failed,
         };
         self.0.metrics.handshake("refused", refusal.reason);

@@ -23,17 +23,36 @@ pub(crate) struct End {
     pub(crate) name: String,
     /// The beginning of its SHA-256; empty for a list.
     pub(crate) fingerprint: String,
-    /// Unix time.
+    /// Unix time from which it counts; a list's thisUpdate.
+    pub(crate) not_before: i64,
+    /// Unix time; a list's nextUpdate.
     pub(crate) not_after: i64,
 }
 
-/// Labels of `portcullis_tls_not_after_timestamp_seconds`.
+/// Short hashes of what is in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Epochs {
+    /// Of everything that decides about peers.
+    pub(crate) trust: String,
+    /// Of our own certificates.
+    pub(crate) identity: String,
+}
+
+/// Labels of `portcullis_tls_not_after_timestamp_seconds` and `..._not_before_...`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Dated {
     block: String,
     role: &'static str,
     name: String,
     fingerprint: String,
+}
+
+/// Labels of `portcullis_tls_epoch_info`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Epoch {
+    block: String,
+    trust: String,
+    identity: String,
 }
 
 /// Label of `portcullis_tls_connections_by_issuer`.
@@ -46,10 +65,14 @@ struct Issuer {
 #[derive(Debug, Default)]
 pub(super) struct Certificates {
     ends: Family<Dated, Gauge>,
+    begins: Family<Dated, Gauge>,
+    epochs: Family<Epoch, Gauge>,
     generations: Family<Block, Gauge>,
     by_issuer: Family<Issuer, Gauge>,
     /// What is shown of each block.
     shown: Mutex<HashMap<String, Vec<Dated>>>,
+    /// The epoch that is shown of each block.
+    shown_epochs: Mutex<HashMap<String, Epoch>>,
 }
 
 impl Certificates {
@@ -58,6 +81,17 @@ impl Certificates {
             "portcullis_tls_not_after_timestamp_seconds",
             "When a certificate or revocation list in force ends, by tls block and role",
             self.ends.clone(),
+        );
+        registry.register(
+            "portcullis_tls_not_before_timestamp_seconds",
+            "When a certificate or revocation list in force began to count, with the same labels",
+            self.begins.clone(),
+        );
+        registry.register(
+            "portcullis_tls_epoch_info",
+            "1, with short hashes of whom a tls block trusts and of what it shows: the same on all \
+             gateways with the same files",
+            self.epochs.clone(),
         );
         registry.register(
             "portcullis_tls_generation",
@@ -74,8 +108,9 @@ impl Certificates {
 
 impl Metrics {
     /// Says which generation of a block is in force and when everything of it ends.
-    pub(crate) fn certificates(&self, block: &str, generation: u64, ends: &[End]) {
+    pub(crate) fn certificates(&self, block: &str, generation: u64, epochs: &Epochs, ends: &[End]) {
         self.ends(block, ends);
+        self.epochs(block, epochs);
         let block = Block { block: block.to_owned() };
         let generation = i64::try_from(generation).unwrap_or(i64::MAX);
         self.0.certificates.generations.get_or_create(&block).set(generation);
@@ -87,6 +122,7 @@ impl Metrics {
         let mut shown = certificates.shown.lock().unwrap_or_else(PoisonError::into_inner);
         for gone in shown.remove(block).unwrap_or_default() {
             certificates.ends.remove(&gone);
+            certificates.begins.remove(&gone);
         }
         let mut labels = Vec::new();
         for end in ends.iter().take(MAX_SERIES) {
@@ -97,9 +133,24 @@ impl Metrics {
                 fingerprint: end.fingerprint.clone(),
             };
             certificates.ends.get_or_create(&dated).set(end.not_after);
+            certificates.begins.get_or_create(&dated).set(end.not_before);
             labels.push(dated);
         }
         shown.insert(block.to_owned(), labels);
+    }
+
+    fn epochs(&self, block: &str, epochs: &Epochs) {
+        let certificates = &self.0.certificates;
+        let now = Epoch {
+            block: block.to_owned(),
+            trust: epochs.trust.clone(),
+            identity: epochs.identity.clone(),
+        };
+        let mut shown = certificates.shown_epochs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = shown.insert(block.to_owned(), now.clone()) {
+            certificates.epochs.remove(&before);
+        }
+        certificates.epochs.get_or_create(&now).set(1);
     }
 
     /// Counts an open connection under the CA that vouches for its client, until the guard is

@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use crate::config::sections::MetricNames;
 use crate::config::types::ComponentId;
 use crate::metrics::certificates::Certificates;
+use crate::metrics::handshakes::Handshakes;
 use crate::metrics::process::{self, ProcessCollector};
 use crate::metrics::{PerSignal, render};
 use crate::signal::Signal;
@@ -46,6 +47,7 @@ pub(super) struct Instruments {
     pub(super) reload_succeeded: Family<Block, Gauge>,
     pub(super) watching: Gauge,
     pub(super) certificates: Certificates,
+    pub(super) handshake: Handshakes,
 }
 
 impl Instruments {
@@ -74,6 +76,7 @@ impl Instruments {
             reload_succeeded: Family::default(),
             watching: Gauge::default(),
             certificates: Certificates::default(),
+            handshake: Handshakes::default(),
         };
         instruments.register_collector_names(resource);
         instruments.register_own_names();
@@ -121,6 +124,7 @@ impl Instruments {
     fn register_own_names(&mut self) {
         let registry = &mut self.own;
         self.certificates.register(registry);
+        self.handshake.register(registry);
         registry.register(
             "portcullis_tls_handshakes",
             "TLS handshakes of senders by result and reason",

@@ -4,6 +4,7 @@
 //! never from a peer. Counting takes no lock on the data path: handles are made once and kept.
 
 mod certificates;
+mod handshakes;
 mod instruments;
 mod process;
 mod render;
@@ -24,7 +25,8 @@ use crate::metrics::instruments::{
 };
 use crate::signal::Signal;
 
-pub(crate) use certificates::End;
+pub(crate) use certificates::{End, Epochs};
+pub(crate) use handshakes::Negotiated;
 
 /// Every instrument of one gateway; clones share them.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::sections::MetricNames;
 use crate::config::types::ComponentId;
-use crate::metrics::{End, Metrics};
+use crate::metrics::{End, Epochs, Metrics};
 use crate::signal::Signal;
 
 fn id(kind: &str, name: Option<&str>) -> ComponentId {
@@ -112,11 +112,13 @@ fn a_block_shows_the_ends_of_its_generation_in_force_and_no_others() {
         role: "ca",
         name: name.to_owned(),
         fingerprint: "12345678".to_owned(),
+        not_before: 4,
         not_after,
     };
-    metrics.certificates("a.tls", 1, &[end("CN=old", 5), end("CN=kept", 6)]);
-    metrics.certificates("b.tls", 2, &[end("CN=old", 7)]);
-    metrics.certificates("a.tls", 3, &[end("CN=kept", 6)]);
+    let epochs = |trust: &str| Epochs { trust: trust.to_owned(), identity: "own".to_owned() };
+    metrics.certificates("a.tls", 1, &epochs("1"), &[end("CN=old", 5), end("CN=kept", 6)]);
+    metrics.certificates("b.tls", 2, &epochs("2"), &[end("CN=old", 7)]);
+    metrics.certificates("a.tls", 3, &epochs("3"), &[end("CN=kept", 6)]);
     let text = metrics.render();
     let series = |block: &str, name: &str| {
         format!(
@@ -127,6 +129,14 @@ fn a_block_shows_the_ends_of_its_generation_in_force_and_no_others() {
     assert_eq!(value(&text, &series("a.tls", "CN=kept")), Some("6"));
     assert_eq!(value(&text, &series("a.tls", "CN=old")), None);
     assert_eq!(value(&text, &series("b.tls", "CN=old")), Some("7"));
+    let before = series("a.tls", "CN=kept").replace("not_after", "not_before");
+    assert_eq!(value(&text, &before), Some("4"));
+    let epoch = |block: &str, trust: &str| {
+        let labels = format!("block=\"{block}\",trust=\"{trust}\",identity=\"own\"");
+        value(&text, &format!("portcullis_tls_epoch_info{{{labels}}}"))
+    };
+    let shown = [epoch("a.tls", "1"), epoch("a.tls", "3"), epoch("b.tls", "2")];
+    assert_eq!(shown, [None, Some("1"), Some("1")]);
     let open = metrics.connection_of("CN=kept");
     let by_issuer = "portcullis_tls_connections_by_issuer{ca=\"CN=kept\"}";
     assert_eq!(value(&metrics.render(), by_issuer), Some("1"));

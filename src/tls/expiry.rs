@@ -16,18 +16,23 @@ pub(super) fn certificate(role: &'static str, facts: &CertificateFacts) -> End {
         role,
         name: named(&facts.identity.subject),
         fingerprint: facts.identity.sha256.chars().take(8).collect(),
+        not_before: facts.not_before,
         not_after: facts.not_after,
     }
 }
 
-/// Every list that ends.
+/// Every list that ends; of several lists of one issuer the one that ends first.
 pub(super) fn lists(revocations: Option<&Revocations>) -> Vec<End> {
-    let lists = revocations.map(Revocations::lists).unwrap_or_default();
+    let mut lists = revocations.map(Revocations::lists).unwrap_or_default();
+    lists.retain(|list| list.next_update.is_some());
+    lists.sort_by(|a, b| (&a.issuer, a.next_update).cmp(&(&b.issuer, b.next_update)));
+    lists.dedup_by(|later, first| later.issuer == first.issuer);
     let end = |facts: crate::tls::revocation::ListFacts| {
         Some(End {
             role: "crl",
             name: facts.issuer,
             fingerprint: String::new(),
+            not_before: facts.this_update,
             not_after: facts.next_update?,
         })
     };
@@ -94,7 +99,13 @@ mod tests {
     const DAY: i64 = 86400;
 
     fn end(role: &'static str, not_after: i64) -> End {
-        End { role, name: "CN=a".to_owned(), fingerprint: "12345678".to_owned(), not_after }
+        End {
+            role,
+            name: "CN=a".to_owned(),
+            fingerprint: "12345678".to_owned(),
+            not_before: 0,
+            not_after,
+        }
     }
 
     fn days(alarm: &mut Alarm, ends: &[End], now: i64) -> Vec<i64> {

@@ -7,6 +7,7 @@
 mod ahead;
 mod anchors;
 pub(crate) mod client;
+mod epoch;
 mod error;
 pub(crate) mod examine;
 mod expiry;

@@ -53,6 +53,7 @@ impl Seen {
             role: "client",
             name: inspect::named(&identity.subject),
             fingerprint: identity.sha256.chars().take(8).collect(),
+            not_before: time::seconds(identity.not_before),
             not_after: time::seconds(identity.not_after),
         };
         clients.into_iter().take(MAX_ENDS).map(end).collect()

@@ -18,6 +18,7 @@ mod doctor;
 mod hostile;
 mod layering;
 mod lifecycle;
+mod metrics;
 mod process;
 mod refusals;
 mod reload;

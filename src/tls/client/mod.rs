@@ -15,10 +15,12 @@ use rustls::client::Resumption;
 
 use crate::config::sections::ClientTls;
 use crate::config::{Problem, Span};
-use crate::metrics::End;
+use crate::metrics::{End, Epochs};
 use crate::tls::anchors::{self, Anchors};
+use crate::tls::epoch::Trust;
 use crate::tls::error::{CredentialsError, Loaded, next_generation};
 use crate::tls::inspect::Purpose;
+use crate::tls::own::Own;
 use crate::tls::revocation::{self, Revocations};
 use crate::tls::verifier::{NoVerifier, ServerVerifier};
 use crate::tls::{expiry, own, profile, time};
@@ -49,6 +51,8 @@ pub(crate) struct ClientSnapshot {
     pub(super) boundaries: Vec<i64>,
     /// When each certificate and list ends.
     pub(super) ends: Vec<End>,
+    /// What is in force, in short.
+    pub(super) epochs: Epochs,
     /// Whether the upstream must agree on HTTP/2.
     pub(super) needs_h2: bool,
 }
@@ -102,10 +106,8 @@ fn load_after(
     let (Ok(anchors), Ok(own), Ok(name)) = (anchors, own, name) else {
         return Err(CredentialsError { problems });
     };
-    let mut ends: Vec<_> = own.iter().map(|own| expiry::certificate("own", &own.leaf)).collect();
-    ends.extend(anchors.iter().flat_map(Anchors::ends));
-    let mut boundaries: Vec<_> = own.iter().map(|own| own.leaf.not_after).collect();
-    boundaries.extend(anchors.iter().flat_map(Anchors::boundaries));
+    let (mut ends, boundaries) = dated(own.as_ref(), anchors.as_ref());
+    let trust = trust(tls, anchors.as_ref());
     let upstream_cas =
         anchors.as_ref().map_or_else(|| "any CA (not verified)".to_owned(), Anchors::names);
     let algorithms = provider.signature_verification_algorithms;
@@ -124,6 +126,7 @@ fn load_after(
         None => None,
     };
     ends.extend(expiry::lists(revocations.as_deref()));
+    let epochs = trust.with(revocations.as_deref(), own.as_ref());
     let verifier = anchors
         .map(|anchors| Arc::new(ServerVerifier::new(anchors, algorithms, revocations.clone())));
     let builder = match &verifier {
@@ -150,10 +153,29 @@ fn load_after(
             upstream_cas,
             boundaries,
             ends,
+            epochs,
             needs_h2: alpn == [b"h2".as_slice()],
         },
         warnings,
     })
+}
+
+/// When what the files hold ends, and when it must be judged anew.
+fn dated(own: Option<&Own>, anchors: Option<&Anchors>) -> (Vec<End>, Vec<i64>) {
+    let (own, anchors) = (own.map(|own| &own.leaf), anchors.into_iter());
+    let ends = own.map(|leaf| expiry::certificate("own", leaf)).into_iter();
+    let boundaries = own.map(|leaf| leaf.not_after).into_iter();
+    (
+        ends.chain(anchors.clone().flat_map(Anchors::ends)).collect(),
+        boundaries.chain(anchors.flat_map(Anchors::boundaries)).collect(),
+    )
+}
+
+fn trust(tls: &ClientTls, anchors: Option<&Anchors>) -> Trust {
+    let mut trust = Trust::default();
+    anchors.into_iter().for_each(|anchors| trust.bundle("", anchors));
+    trust.setting("policy", (tls.insecure_skip_verify, tls.revocation));
+    trust
 }
 
 /// `None` when nothing is to be verified.

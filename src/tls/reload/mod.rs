@@ -141,7 +141,8 @@ impl Reloader {
             // A bundle may have hundreds of series, and this thread accepts connections, too.
             if subject.is_news() {
                 let generation = current.generation();
-                self.metrics.certificates(subject.key_path(), generation, current.ends());
+                let (epochs, ends) = (current.epochs(), current.ends());
+                self.metrics.certificates(subject.key_path(), generation, &epochs, ends);
             }
             self.alarm.judge(subject.key_path(), current.ends(), time::now());
         }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::background;
-use crate::metrics::End;
+use crate::metrics::{End, Epochs};
 use crate::tls::error::{CredentialsError, Loaded};
 use crate::tls::reload::files::Fingerprint;
 use crate::tls::reload::status::{Refused, Report, Serving};
@@ -28,6 +28,11 @@ pub(crate) trait Snapshot: fmt::Debug + Send + Sync + 'static {
 
     /// What is served with it, in one line: subject, serial, end of validity, fingerprint.
     fn describe(&self) -> String;
+
+    /// What is in force with it, in short.
+    fn epochs(&self) -> Epochs {
+        Epochs::default()
+    }
 
     /// When each certificate and list of it ends.
     fn ends(&self) -> &[End] {

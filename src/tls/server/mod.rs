@@ -16,10 +16,12 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::config::sections::{ClientAuth, ServerTls};
 use crate::config::{Problem, Span};
-use crate::metrics::End;
+use crate::metrics::{End, Epochs};
 use crate::tls::anchors::{self, Anchors};
+use crate::tls::epoch::Trust;
 use crate::tls::error::{CredentialsError, Loaded, next_generation, problem};
 use crate::tls::inspect::Purpose;
+use crate::tls::own::Own;
 use crate::tls::revocation::{self, Revocations};
 use crate::tls::server::sessions::Sessions;
 use crate::tls::verifier::{ClientVerifier, Fault, TrustDomains, Verdict};
@@ -45,6 +47,8 @@ pub(crate) struct ServerSnapshot {
     pub(super) boundaries: Vec<i64>,
     /// When each certificate and list ends.
     pub(super) ends: Vec<End>,
+    /// What is in force, in short.
+    pub(super) epochs: Epochs,
     /// How long a connection may go on after its client's trust was lost.
     pub(super) trust_loss_grace: Duration,
 }
@@ -188,10 +192,8 @@ fn load_after(
         own_summary: own.leaf.summary(),
         ..About::default()
     };
-    let mut ends = vec![expiry::certificate("own", &own.leaf)];
-    ends.extend(anchors.iter().flat_map(Anchors::ends).chain(domains.ends()));
-    let mut boundaries = vec![own.leaf.not_after];
-    boundaries.extend(anchors.iter().flat_map(Anchors::boundaries).chain(domains.boundaries()));
+    let (mut ends, boundaries) = dated(&own, anchors.as_ref(), &domains);
+    let trust = trust(tls, anchors.as_ref(), &domains);
     let clock = Arc::new(time::Handshakes);
     let builder = ServerConfig::builder_with_details(Arc::clone(&provider), clock)
         .with_protocol_versions(profile::versions(&tls.common))
@@ -206,7 +208,9 @@ fn load_after(
             builder.with_client_cert_verifier(Arc::<ClientVerifier>::clone(verifier))
         }
     };
-    ends.extend(expiry::lists(verifier.as_ref().and_then(|one| one.revocations())));
+    let lists = verifier.as_ref().and_then(|one| one.revocations());
+    ends.extend(expiry::lists(lists));
+    let epochs = trust.with(lists, Some(&own));
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(own.certified)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let mode = verifier.as_ref().map(|verifier| verifier.mode());
@@ -222,10 +226,29 @@ fn load_after(
             about,
             boundaries,
             ends,
+            epochs,
             trust_loss_grace: tls.trust_loss_grace,
         },
         warnings,
     })
+}
+
+/// When what the files hold ends, and when it must be judged anew; our own leaf first.
+fn dated(own: &Own, anchors: Option<&Anchors>, domains: &TrustDomains) -> (Vec<End>, Vec<i64>) {
+    let mut ends = vec![expiry::certificate("own", &own.leaf)];
+    ends.extend(anchors.into_iter().flat_map(Anchors::ends).chain(domains.ends()));
+    let mut boundaries = vec![own.leaf.not_after];
+    boundaries.extend(anchors.into_iter().flat_map(Anchors::boundaries));
+    boundaries.extend(domains.boundaries());
+    (ends, boundaries)
+}
+
+fn trust(tls: &ServerTls, anchors: Option<&Anchors>, domains: &TrustDomains) -> Trust {
+    let mut trust = Trust::default();
+    anchors.into_iter().for_each(|anchors| trust.bundle("", anchors));
+    domains.bundles().for_each(|(domain, bundle)| trust.bundle(domain, bundle));
+    trust.setting("policy", (tls.client_auth, tls.strict_x509, tls.revocation));
+    trust
 }
 
 /// A resumed session never sees the verifier: whoever was let in once would stay in, past the end

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::config::sections::ServerTls;
-use crate::metrics::End;
+use crate::metrics::{End, Epochs};
 use crate::tls::reload::Snapshot;
 use crate::tls::server::ServerSnapshot;
 use crate::tls::{material, time};
@@ -12,6 +12,10 @@ use crate::tls::{material, time};
 impl Snapshot for ServerSnapshot {
     fn generation(&self) -> u64 {
         self.generation
+    }
+
+    fn epochs(&self) -> Epochs {
+        self.epochs.clone()
     }
 
     fn ends(&self) -> &[End] {

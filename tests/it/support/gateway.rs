@@ -62,6 +62,11 @@ impl RunningGateway {
         self.others[key]
     }
 
+    /// Everything that the metrics page shows.
+    pub fn metrics(&self) -> String {
+        (self.metrics)()
+    }
+
     /// The value of a metric, by its name and labels as Prometheus writes them; 0 if there is none.
     pub fn metric(&self, name: &str) -> f64 {
         let text = (self.metrics)();
