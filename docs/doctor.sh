@@ -3,11 +3,11 @@
 #
 #   docs/doctor.sh target/debug/portcullis > docs/doctor.md
 #
-# Needs openssl, curl, free ports 4317 and 55679, and root for the transcript of the unreadable key.
+# Needs openssl, curl, and root for the transcript of the unreadable key.
 set -euo pipefail
 portcullis=$(realpath "$1")
 work=$(mktemp -d)
-trap 'kill "${server:-}" 2>/dev/null || true; rm -rf "$work"' EXIT
+trap 'kill "${server:-}" 2>/dev/null || true; wait; rm -rf "$work"' EXIT
 chmod 755 "$work"
 cd "$work"
 
@@ -136,19 +136,19 @@ printf '\n## The chain is the wrong way round\n'
 show doctor --config gateway.yaml --client reversed.crt
 
 printf '\n## A change of the client CA\n\nThe gateway runs, with the `zpages` extension, and has seen three clients. What if the old CA is taken out?\n'
-cat >>gateway.yaml <<'YAML'
-extensions: { zpages: { endpoint: 127.0.0.1:55679 } }
-YAML
-sed -i 's/client_ca_file: ca.crt/client_ca_file: both.crt/; s/^service:/service:\n  extensions: [zpages]\n  telemetry: { metrics: { level: none } }/' gateway.yaml
+pages=127.0.0.1:$((20000 + RANDOM % 10000))
+echo "extensions: { zpages: { endpoint: '$pages' } }" >>gateway.yaml
+sed -i 's/127.0.0.1:4317/127.0.0.1:0/; s/client_ca_file: ca.crt/client_ca_file: both.crt/; s/^service:/service:\n  extensions: [zpages]\n  telemetry: { metrics: { level: none } }/' gateway.yaml
 "$portcullis" --config gateway.yaml 2>gateway.log & server=$!
 until grep -q listeners gateway.log; do
     kill -0 "$server" || { cat gateway.log >&2; exit 1; }
     read -rt 0.05 _ <> <(:) || true
 done
+port=$(sed -n 's/.*grpc 127\.0\.0\.1:\([0-9]*\) .*/\1/p' gateway.log)
 for client in shop till other/newcomer; do
-    openssl s_client -connect 127.0.0.1:4317 -alpn h2 -cert $client.crt -key $client.key -CAfile ca.crt </dev/null >>log 2>&1
+    openssl s_client -connect "127.0.0.1:$port" -alpn h2 -cert $client.crt -key $client.key -CAfile ca.crt </dev/null >>log 2>&1
 done
-until [ "$(curl -s 127.0.0.1:55679/debug/clientsz | grep -o '"sha256"' | wc -l)" = 3 ]; do
+until [ "$(curl -s "$pages/debug/clientsz" | grep -o '"sha256"' | wc -l)" = 3 ]; do
     read -rt 0.05 _ <> <(:) || true
 done
 show doctor --config gateway.yaml --new-ca other/ca.crt
