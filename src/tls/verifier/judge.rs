@@ -12,6 +12,7 @@ use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, Verifie
 use crate::tls::anchors::Anchors;
 use crate::tls::inspect::{self, CertificateFacts, Purpose};
 use crate::tls::revocation::{Doubt, Revocations};
+use crate::tls::verifier::candidates::candidates;
 use crate::tls::verifier::{TrustDomains, direct, explain, unsupported};
 
 /// Which way a certificate is judged.
@@ -173,6 +174,7 @@ impl Judge {
         doubt: &Cell<Option<Doubt>>,
     ) -> Result<(), webpki::Error> {
         let leaf = EndEntityCert::try_from(leaf)?;
+        let intermediates = candidates(intermediates);
         let usage = Usage(self.side);
         let roots = &anchors.roots.roots;
         let all = self.algorithms.all;
@@ -188,7 +190,7 @@ impl Judge {
                 error
             })
         };
-        leaf.verify_for_usage(all, roots, intermediates, now, usage, None, Some(&look_up))?;
+        leaf.verify_for_usage(all, roots, &intermediates, now, usage, None, Some(&look_up))?;
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 //! bundle itself names. Such a leaf is never taken for an issuer. Guarantees that a refusal leaves
 //! a [`Fault`] for the handshake it happened in.
 
+mod candidates;
 mod client;
 mod direct;
 mod domains;
