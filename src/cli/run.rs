@@ -36,6 +36,7 @@ pub(super) fn run(source: &Source, console: &mut Console<'_>) -> ExitStatus {
         Ok(runtime) => {
             let status = runtime.block_on(serve(config, &telemetry, console));
             runtime.shutdown_background();
+            telemetry.flush();
             status
         }
         Err(error) => fail(&error, console),
@@ -56,7 +57,10 @@ async fn serve(config: Config, telemetry: &Telemetry, console: &mut Console<'_>)
     };
     let gateway = match gateway {
         Ok(gateway) => gateway,
-        Err(error) => return fail(&error, console),
+        Err(error) => {
+            telemetry.flush();
+            return fail(&error, console);
+        }
     };
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -70,7 +74,10 @@ async fn serve(config: Config, telemetry: &Telemetry, console: &mut Console<'_>)
     match ended {
         Ok(Ended { unanswered: 0 }) => ExitStatus::Success,
         Ok(Ended { .. }) => ExitStatus::LeftBehind,
-        Err(failure) => fail(&failure, console),
+        Err(failure) => {
+            telemetry.flush();
+            fail(&failure, console)
+        }
     }
 }
 

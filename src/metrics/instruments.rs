@@ -116,7 +116,7 @@ impl Instruments {
         );
         registry.register(
             "portcullis_log_records_dropped",
-            "Log records left out by service.telemetry.logs.sampling",
+            "Log records left out by service.telemetry.logs.sampling, or not taken by their output in time",
             self.log_dropped.clone(),
         );
     }

@@ -79,7 +79,9 @@ impl<S: Subscriber> Layer<S> for LogLayer {
             fields: &fields.others,
             block: fields.block.as_deref(),
         };
-        self.outputs.write(&self.formatter.line(&record));
+        if !self.outputs.write(&self.formatter.line(&record)) {
+            self.sampler.left_out();
+        }
         if *metadata.level() <= Level::WARN {
             self.recent.push(RecentRecord {
                 time: record.timestamp(),

@@ -53,6 +53,7 @@ pub(crate) enum InstallError {
 pub(crate) struct Telemetry {
     sampler: Arc<Sampler>,
     recent: Recent,
+    outputs: Outputs,
 }
 
 impl Telemetry {
@@ -76,14 +77,20 @@ impl Telemetry {
     /// # Errors
     ///
     /// When an output cannot be opened.
-    pub(crate) fn separate(key: &str, logs: &Logs) -> Result<Dispatch, OutputError> {
-        let (subscriber, _) = Self::subscriber(logs, Outputs::open(key, &logs.output_paths)?);
-        Ok(Dispatch::new(subscriber))
+    pub(crate) fn separate(key: &str, logs: &Logs) -> Result<(Dispatch, Self), OutputError> {
+        let outputs = Outputs::open(key, &logs.output_paths)?;
+        let (subscriber, telemetry) = Self::subscriber(logs, outputs);
+        Ok((Dispatch::new(subscriber), telemetry))
     }
 
     /// Counts records left out by sampling in these metrics from now on.
     pub(crate) fn report_to(&self, metrics: &Metrics) {
         self.sampler.report_to(metrics.clone());
+    }
+
+    /// Waits until what was logged is written, but not for a reader who does not read.
+    pub(crate) fn flush(&self) {
+        self.outputs.flush();
     }
 
     /// The latest warnings and errors, for the status page.
@@ -98,10 +105,10 @@ impl Telemetry {
             logs.level,
             Arc::clone(&sampler),
             Formatter::new(logs.encoding, &logs.initial_fields),
-            outputs,
+            outputs.clone(),
             recent.clone(),
         );
-        (tracing_subscriber::registry().with(layer), Self { sampler, recent })
+        (tracing_subscriber::registry().with(layer), Self { sampler, recent, outputs })
     }
 }
 

@@ -56,10 +56,17 @@ impl Sampler {
 
     fn passes_at(&self, now: Duration, level: Level, message: &str) -> bool {
         let passes = self.decide(now, level, message);
-        if !passes && let Some(metrics) = self.metrics.get() {
-            metrics.log_dropped();
+        if !passes {
+            self.left_out();
         }
         passes
+    }
+
+    /// Counts a record that is left out.
+    pub(super) fn left_out(&self) {
+        if let Some(metrics) = self.metrics.get() {
+            metrics.log_dropped();
+        }
     }
 
     fn decide(&self, now: Duration, level: Level, message: &str) -> bool {

@@ -190,3 +190,46 @@ fn a_configuration_is_read_from_standard_input() {
     assert_eq!(running.0.wait().unwrap().code(), Some(1));
     assert!(told.contains("/dev/stdin:3:"), "{told}");
 }
+
+/// Scenario: whoever should read the log does not, and far more is logged than a pipe holds.
+/// Guarantees: requests are answered all the same, and the program ends when it is told to.
+#[tokio::test]
+async fn a_log_that_nobody_reads_stops_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("http");
+    let yaml = format!(
+        "
+receivers: {{ otlp: {{ protocols: {{ http: {{ endpoint: {}, transport: unix }} }} }} }}
+exporters: {{ otlp_http: {{ endpoint: 'http://127.0.0.1:1', compression: none }}, nop: {{}} }}
+service:
+  workers: 1
+  pipelines:
+    traces: {{ receivers: [otlp], exporters: [otlp_http] }}
+    logs: {{ receivers: [otlp], exporters: [nop] }}
+  telemetry: {{ metrics: {{ level: none }}, logs: {{ sampling: {{ enabled: false }} }} }}
+",
+        socket.display()
+    );
+    std::fs::write(folder.path().join("gateway.yaml"), yaml).unwrap();
+    let mut command = portcullis(&["--config", "gateway.yaml"], folder.path());
+    let mut running = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+    let _unread = running.0.stderr.take().unwrap();
+    let listens = || std::os::unix::net::UnixStream::connect(&socket).is_ok();
+    eventually("it listens", listens).await;
+    let post = async |path: &str, text: &str| {
+        let stream = tokio::net::UnixStream::connect(&socket).await.unwrap();
+        let body = text.as_bytes().to_vec();
+        let answer = timeout(DEADLINE, agent::post(stream, path, "application/json", body)).await;
+        answer.expect("no answer in time").unwrap().status().as_u16()
+    };
+    let traces = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"a"}]}]}]}"#;
+    let logs = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"severityText":"a"}]}]}]}"#;
+    // Half a kilobyte of log each; a pipe holds 64.
+    for _ in 0..300 {
+        assert_eq!(post("/v1/traces", traces).await, 503);
+    }
+    assert_eq!(post("/v1/logs", logs).await, 200);
+    running.signal(Signal::TERM);
+    let ended = tokio::task::spawn_blocking(move || running.0.wait().unwrap());
+    assert_eq!(timeout(DEADLINE, ended).await.expect("it does not end").unwrap().code(), Some(0));
+}

@@ -126,6 +126,7 @@ struct Stage {
     backend: JoinSet<()>,
     drain_backend: Drain,
     system: SystemRequests,
+    telemetry: Telemetry,
 }
 
 async fn live(
@@ -178,7 +179,7 @@ impl Stage {
              of the senders' authority",
             ports.grpc, ports.http
         )?;
-        Ok(Self { arrived, requests, gateway, backend, drain_backend, system })
+        Ok(Self { arrived, requests, gateway, backend, drain_backend, system, telemetry })
     }
 
     async fn first_batch(
@@ -223,6 +224,7 @@ impl Stage {
         }
         self.drain_backend.begin(Instant::now());
         while self.backend.join_next().await.is_some() {}
+        self.telemetry.flush();
         Ok(())
     }
 }

@@ -46,7 +46,7 @@ pub(super) struct Debug {
     initial: u64,
     thereafter: u64,
     /// Outputs of its own, when it does not use the log of the process.
-    outputs: Option<Dispatch>,
+    outputs: Option<(Dispatch, Telemetry)>,
     /// By [`Signal::index`].
     seen: [Mutex<Option<Seen>>; 4],
 }
@@ -78,13 +78,19 @@ impl Debug {
         })
     }
 
+    /// Waits until everything that was shown can be read.
+    #[cfg(test)]
+    fn flush(&self) {
+        self.outputs.iter().for_each(|(_, telemetry)| telemetry.flush());
+    }
+
     /// Shows a batch, unless sampling leaves it out.
     pub(super) fn show(&self, batch: &Batch) {
         if !self.is_sampled(batch.signal) {
             return;
         }
         match &self.outputs {
-            Some(outputs) => dispatcher::with_default(outputs, || self.print(batch)),
+            Some((outputs, _)) => dispatcher::with_default(outputs, || self.print(batch)),
             None => self.print(batch),
         }
     }

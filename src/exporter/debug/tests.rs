@@ -43,6 +43,7 @@ impl Printed {
 
     #[expect(clippy::disallowed_methods, reason = "a file this test wrote")]
     fn lines(&self) -> Vec<String> {
+        self.debug.flush();
         std::fs::read_to_string(&self.path).unwrap().lines().map(str::to_owned).collect()
     }
 }
