@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use tonic::Code;
 
+use crate::aside;
 use crate::batch::Batch;
 use crate::config::Config;
 use crate::config::types::ComponentId;
@@ -137,7 +138,12 @@ struct Pipeline {
 
 impl Pipeline {
     async fn consume(&self, batch: Batch, metrics: &Metrics) -> Outcome {
-        let batch = match self.processors.apply(batch) {
+        let edited = if batch.decoded.len() > LONG && self.processors.may_edit(batch.signal) {
+            Box::pin(self.edit_aside(batch)).await
+        } else {
+            self.processors.apply(batch)
+        };
+        let batch = match edited {
             Ok(batch) => batch,
             Err(failure) => {
                 metrics.refusal(failure.reason);
@@ -152,6 +158,28 @@ impl Pipeline {
             }
         }
     }
+}
+
+impl Pipeline {
+    /// Edits beside this thread, as its other connections would wait for it. Dropping the future
+    /// gives the edit up only if it has not begun.
+    async fn edit_aside(&self, batch: Batch) -> Result<Batch, Failure> {
+        let processors = Arc::clone(&self.processors);
+        aside::run(move || processors.apply(batch)).await.unwrap_or_else(|| Err(broke()))
+    }
+}
+
+/// A worker is held up for a few milliseconds by editing so much.
+const LONG: usize = 512 << 10;
+
+/// A fault of the program.
+fn broke() -> Failure {
+    Failure::new(
+        Code::Internal,
+        Side::Internal,
+        "edit_panicked",
+        "the gateway broke down while it set the attributes of this request: please report it",
+    )
 }
 
 /// What a receiver is told that hands in a signal it was told not to.

@@ -8,6 +8,9 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::batch::Rope;
+use crate::config::sections::{
+    AttributeAction, AttributeEdit, AttributeLevel, LiteralValue, Processor,
+};
 use crate::exporter::fake::Fake;
 use crate::outcome::{Accepted, PartialSuccess};
 
@@ -103,6 +106,50 @@ fn partial_successes_are_summed_and_never_exceed_the_items() {
     let entry = entry(vec![vec![&one, &whole, &two]]);
     assert_eq!(run(&entry, batch(Signal::Traces, 9)), partly(4, "old; big"));
     assert_eq!(run(&entry, batch(Signal::Traces, 3)), partly(3, "old; big"));
+}
+
+/// Scenario: a request of a megabyte and a small one; an edit applies to both. There is no room for
+/// work beside the thread until the small one is answered.
+/// Guarantees: the large one does not keep the thread from others, and both are edited.
+#[test]
+fn a_large_request_is_edited_beside_the_thread_that_serves_others() {
+    let action = AttributeAction::Upsert(LiteralValue::Bool(true));
+    let edit = AttributeEdit { level: AttributeLevel::Resource, key: "k".to_owned(), action };
+    let processors = Processors::build(&[&Processor::Attributes(vec![edit])]).unwrap();
+    let fake = Fake::new(ok());
+    let exporters = vec![Arc::new(fake.exporter("a"))];
+    let pipeline = Pipeline { processors: Arc::new(processors), exporters };
+    // An empty resource, and a long field that OTLP does not know.
+    let unknown = [b"\x0a\x00\xea\x04\x80\x80\x20", vec![0; LONG].as_slice()].concat();
+    let large = Rope::from(Bytes::from(unknown));
+    let large = Batch { decoded: large, ..batch(Signal::Traces, 1) };
+    let small = batch(Signal::Traces, 2);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let metrics = Metrics::default();
+    let consume = |batch| pipeline.consume(batch, &metrics);
+    let (release, gate) = std::sync::mpsc::channel::<()>();
+    let gate = Arc::new(std::sync::Mutex::new(gate));
+    let (one, two) = runtime.block_on(async {
+        let mut busy = tokio::task::JoinSet::new();
+        for _ in 0..std::thread::available_parallelism().unwrap().get() {
+            let gate = Arc::clone(&gate);
+            busy.spawn(aside::run(move || gate.lock().unwrap().recv().is_err()));
+        }
+        // All of them have asked for room after this.
+        tokio::task::yield_now().await;
+        let small = async {
+            let answer = consume(small).await;
+            drop(release);
+            answer
+        };
+        tokio::join!(consume(large), small)
+    });
+    assert_eq!((one, two), (ok(), ok()));
+    let seen = fake.seen();
+    assert_eq!(seen.iter().map(|batch| batch.items).collect::<Vec<_>>(), [2, 1]);
+    let added = seen[0].decoded.len() - 2;
+    assert!(added > 0);
+    assert_eq!(seen[1].decoded.len(), LONG + 7 + added);
 }
 
 fn answers() -> impl Strategy<Value = Outcome> {

@@ -13,7 +13,7 @@ use crate::batch::Rope;
 use crate::otlp::wire::{Field, Source};
 use crate::processor::list::{Entry, List};
 use crate::processor::plan::{Child, Node, Own};
-use crate::processor::splice::{Splices, TooLarge};
+use crate::processor::splice::{NoRoom, Splices, TooLarge};
 use crate::signal::Signal;
 
 /// Why a request could not be edited.
@@ -21,8 +21,16 @@ use crate::signal::Signal;
 pub(super) enum EditError {
     /// It is no valid message, which the checker should have found.
     Malformed,
+    /// Others hold all the bytes that there are for edited requests.
+    NoRoom,
     /// It would become too large.
     TooLarge,
+}
+
+impl From<NoRoom> for EditError {
+    fn from(_: NoRoom) -> Self {
+        Self::NoRoom
+    }
 }
 
 impl From<TooLarge> for EditError {
@@ -39,7 +47,7 @@ pub(super) fn edit(signal: Signal, tree: &Node, request: &Rope) -> Result<Option
     let mut editor = Editor { source: &source, strings: &strings, splices, spare: Vec::new() };
     editor.message(tree, 0..source.len())?;
     let splices = editor.splices;
-    Ok((!splices.is_empty()).then(|| splices.apply(&source)))
+    if splices.is_empty() { Ok(None) } else { Ok(Some(splices.apply(&source)?)) }
 }
 
 /// The string table of a profiles request, which attributes may refer to.
@@ -116,14 +124,21 @@ impl<'a> Editor<'a> {
 
     /// Adds the attributes of a message to a list.
     fn read(&self, own: &Own, range: Range<usize>, list: &mut List<'a>) -> Result<(), EditError> {
-        self.source
-            .fields(range, |field| {
-                if field.number == own.attributes && field.sized {
-                    list.push(Entry::read(field, self.source, self.strings)?);
+        let mut is_full = false;
+        let read = self.source.fields(range, |field| {
+            if field.number == own.attributes && field.sized {
+                is_full = list.is_full();
+                if is_full {
+                    return None;
                 }
-                Some(())
-            })
-            .ok_or(EditError::Malformed)
+                list.push(Entry::read(field, self.source, self.strings)?);
+            }
+            Some(())
+        });
+        match read {
+            None if is_full => Err(EditError::TooLarge),
+            read => read.ok_or(EditError::Malformed),
+        }
     }
 
     /// Passes over the fields of a message, with its attributes if they changed.

@@ -4,7 +4,8 @@
 //! whichever of them a decoder takes. Knows nothing of the messages around it.
 
 use std::borrow::Cow;
-use std::ops::Range;
+use std::ops::{Deref, Range};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use prost::encoding::encode_varint;
@@ -12,6 +13,7 @@ use prost::encoding::encode_varint;
 use crate::otlp::wire::{Field, Source};
 use crate::processor::editor::Strings;
 use crate::processor::plan::{Action, Edit, Origin, When};
+use crate::processor::splice::MOST_ADDED;
 use crate::processor::value;
 
 /// The field numbers of a `KeyValue`.
@@ -40,7 +42,35 @@ enum State<'a> {
     Kept,
     Removed,
     /// An encoded `AnyValue`.
-    Set(Cow<'a, [u8]>),
+    Set(Value<'a>),
+}
+
+/// Bytes of the request, of the configuration, or made by an edit. Many attributes may be given the
+/// same, and a copy for each could be any multiple of the request: clones share it.
+#[derive(Clone, Debug)]
+enum Value<'a> {
+    Borrowed(&'a [u8]),
+    Made(Rc<[u8]>),
+}
+
+impl<'a> From<Cow<'a, [u8]>> for Value<'a> {
+    fn from(bytes: Cow<'a, [u8]>) -> Self {
+        match bytes {
+            Cow::Borrowed(bytes) => Self::Borrowed(bytes),
+            Cow::Owned(bytes) => Self::Made(bytes.into()),
+        }
+    }
+}
+
+impl Deref for Value<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Borrowed(bytes) => bytes,
+            Self::Made(bytes) => bytes,
+        }
+    }
 }
 
 impl<'a> Entry<'a> {
@@ -67,10 +97,10 @@ impl<'a> Entry<'a> {
     }
 
     /// Its encoded value as it is now.
-    fn value(&self, source: &Source<'a>) -> Option<Cow<'a, [u8]>> {
+    fn value(&self, source: &Source<'a>) -> Option<Value<'a>> {
         match (&self.state, &self.field) {
             (State::Set(value), _) => Some(value.clone()),
-            (_, Some(field)) => original(field, source),
+            (_, Some(field)) => original(field, source).map(Value::from),
             (_, None) => None,
         }
     }
@@ -129,6 +159,11 @@ fn put(number: u32, value: &[u8], out: &mut Vec<u8>) {
 }
 
 impl<'a> List<'a> {
+    /// Whether no further attribute is read: one of two bytes takes forty times as much here.
+    pub(super) fn is_full(&self) -> bool {
+        self.entries.len() >= MOST_ENTRIES
+    }
+
     pub(super) fn push(&mut self, entry: Entry<'a>) {
         self.entries.push(entry);
     }
@@ -183,7 +218,7 @@ impl<'a> List<'a> {
                         continue;
                     };
                     for (name, value) in found {
-                        self.put(name.as_bytes(), When::Always, Cow::Owned(value), source)?;
+                        self.put(name.as_bytes(), When::Always, Value::Made(value.into()), source)?;
                     }
                 }
                 Action::Hash => {
@@ -192,7 +227,7 @@ impl<'a> List<'a> {
                     })?;
                 }
                 Action::Put(when, Origin::Literal(value)) => {
-                    self.put(key, *when, Cow::Borrowed(value.as_slice()), source)?;
+                    self.put(key, *when, Value::Borrowed(value), source)?;
                 }
                 Action::Put(when, Origin::Key(from)) => {
                     if let Some(value) = self.first(from.as_bytes(), source) {
@@ -205,7 +240,7 @@ impl<'a> List<'a> {
     }
 
     /// The value of the first attribute with this key.
-    fn first(&self, key: &[u8], source: &Source<'a>) -> Option<Cow<'a, [u8]>> {
+    fn first(&self, key: &[u8], source: &Source<'a>) -> Option<Value<'a>> {
         self.entries.iter().find(|entry| entry.is_present() && *entry.key == *key)?.value(source)
     }
 
@@ -229,7 +264,7 @@ impl<'a> List<'a> {
             if entry.is_present() && *entry.key == *key {
                 let old = entry.value(source)?;
                 if let Some(new) = change(&old).filter(|new| *new != *old) {
-                    entry.state = State::Set(Cow::Owned(new));
+                    entry.state = State::Set(Value::Made(new.into()));
                     self.changed = true;
                 }
             }
@@ -241,14 +276,14 @@ impl<'a> List<'a> {
         &mut self,
         key: &'a [u8],
         when: When,
-        value: Cow<'a, [u8]>,
+        value: Value<'a>,
         source: &Source<'a>,
     ) -> Option<()> {
         let mut found = false;
         for entry in &mut self.entries {
             if entry.is_present() && *entry.key == *key {
                 found = true;
-                if when != When::Absent && entry.value(source)? != value {
+                if when != When::Absent && *entry.value(source)? != *value {
                     entry.state = State::Set(value.clone());
                     self.changed = true;
                 }
@@ -260,5 +295,34 @@ impl<'a> List<'a> {
             self.changed = true;
         }
         Some(())
+    }
+}
+
+/// Of one message: their list takes as much as may be added.
+const MOST_ENTRIES: usize = MOST_ADDED / size_of::<Entry<'static>>();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Rope;
+
+    /// Scenario: one large value is put into many attributes.
+    /// Guarantees: they share it, for a copy each could be any multiple of the request.
+    #[test]
+    fn attributes_that_are_given_the_same_value_share_it() {
+        let rope = Rope::new();
+        let source = Source::new(&rope);
+        let entry = |key: &'static [u8]| Entry {
+            key: Cow::Borrowed(key),
+            field: None,
+            state: State::Set(Value::Borrowed(b"")),
+        };
+        let mut list = List::default();
+        (0..3).for_each(|_| list.push(entry(b"to")));
+        let large = Value::from(Cow::Owned(vec![7; 100]));
+        list.put(b"to", When::Always, large, &source).unwrap();
+        let values: Vec<_> =
+            list.entries.iter().map(|entry| entry.value(&source).unwrap().as_ptr()).collect();
+        assert_eq!(values, [values[0]; 3]);
     }
 }

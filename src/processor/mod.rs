@@ -9,6 +9,7 @@
 mod editor;
 mod list;
 mod plan;
+mod room;
 mod splice;
 mod value;
 
@@ -17,6 +18,8 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use tonic::Code;
 
 use crate::batch::Batch;
@@ -24,6 +27,7 @@ use crate::config::sections::{AttributeEdit, Processor};
 use crate::outcome::{Failure, Side};
 use crate::processor::editor::EditError;
 use crate::processor::plan::Node;
+use crate::processor::room::MOST_HELD;
 use crate::signal::Signal;
 
 /// The processors of one pipeline, in order.
@@ -85,6 +89,11 @@ impl Processors {
         Ok(Self { trees })
     }
 
+    /// Whether there is an edit for requests of this signal.
+    pub(crate) fn may_edit(&self, signal: Signal) -> bool {
+        self.trees.get(signal.index()).is_some_and(Option::is_some)
+    }
+
     /// Makes all edits.
     ///
     /// # Errors
@@ -116,15 +125,29 @@ fn failure(error: &EditError, batch: &Batch) -> Failure {
                  this is a defect of the gateway: please report it with the request"
             ),
         ),
+        EditError::NoRoom => Failure::new(
+            Code::Unavailable,
+            Side::Internal,
+            "edit_no_room",
+            format!(
+                "the gateway holds as many bytes of requests whose attributes it has set as it may \
+                 ({MOST_HELD}): try again later"
+            ),
+        )
+        .with_retry_after(ROOM_AGAIN),
         EditError::TooLarge => Failure::new(
             Code::ResourceExhausted,
             Side::Downstream,
             "edit_too_large",
             format!(
-                "the attributes that the gateway sets would make this {signal} request of {items} \
-                 items and {size} bytes too large: send fewer items in a request"
+                "this {signal} request of {items} items and {size} bytes has too many attributes \
+                 in one message to be edited, or the attributes that the gateway sets would make \
+                 it too large: send fewer items in a request"
             ),
         )
         .with_http_status(413),
     }
 }
+
+/// When to try again a request for which there was no room.
+const ROOM_AGAIN: Duration = Duration::from_secs(1);

@@ -6,15 +6,16 @@
 
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use prost::encoding::encode_varint;
 
 use crate::batch::Rope;
 use crate::otlp::wire::Source;
+use crate::processor::room::ROOM;
 
 /// What may be added to a request beyond its own size: an attribute set in each of a million tiny
 /// items would otherwise make a small request a huge one.
-const MOST_ADDED: usize = 64 << 20;
+pub(super) const MOST_ADDED: usize = 64 << 20;
 
 /// Stretches shorter than this are copied: a piece of their own costs more.
 const SHARED_FROM: usize = 1024;
@@ -48,6 +49,10 @@ pub(super) struct Open {
 /// The edits would make the request too large.
 #[derive(Debug)]
 pub(super) struct TooLarge;
+
+/// Other edited requests hold all the bytes that they may.
+#[derive(Debug)]
+pub(super) struct NoRoom;
 
 impl Splices {
     /// For a request of so many bytes.
@@ -104,18 +109,18 @@ impl Splices {
     }
 
     /// The rope with everything replaced.
-    pub(super) fn apply(self, source: &Source<'_>) -> Rope {
+    pub(super) fn apply(self, source: &Source<'_>) -> Result<Rope, NoRoom> {
         let mut output = Output { rope: Rope::new(), short: BytesMut::new() };
         let mut at = 0;
         for splice in &self.all {
-            output.keep(source, at..splice.removed.start);
+            output.keep(source, at..splice.removed.start)?;
             let inserted = self.inserted.get(splice.inserted.clone()).unwrap_or_default();
             output.short.extend_from_slice(inserted);
             at = splice.removed.end;
         }
-        output.keep(source, at..source.len());
-        output.flush();
-        output.rope
+        output.keep(source, at..source.len())?;
+        output.flush()?;
+        Ok(output.rope)
     }
 }
 
@@ -126,19 +131,22 @@ struct Output {
 }
 
 impl Output {
-    fn keep(&mut self, source: &Source<'_>, range: Range<usize>) {
+    fn keep(&mut self, source: &Source<'_>, range: Range<usize>) -> Result<(), NoRoom> {
         for (piece, part) in source.parts(range) {
             if part.len() < SHARED_FROM {
                 self.short.extend_from_slice(piece.get(part).unwrap_or_default());
             } else {
-                self.flush();
+                self.flush()?;
                 self.rope.push(piece.slice(part));
             }
         }
+        Ok(())
     }
 
-    fn flush(&mut self) {
-        let short: Bytes = self.short.split().freeze();
-        self.rope.push(short);
+    fn flush(&mut self) -> Result<(), NoRoom> {
+        if !self.short.is_empty() {
+            self.rope.push(ROOM.hold(self.short.split()).ok_or(NoRoom)?);
+        }
+        Ok(())
     }
 }

@@ -205,6 +205,36 @@ fn a_small_request_does_not_become_a_huge_one() {
     assert!(!refusal.is_retryable());
 }
 
+/// Scenario: a span with a million attributes of two bytes; an edit for spans.
+/// Guarantees: it is refused before a list of them is made that takes forty times as much.
+#[test]
+fn a_message_with_more_attributes_than_can_be_edited_is_refused() {
+    let span = field(9, &[]).repeat(1 << 20);
+    let request = Bytes::from(field(1, &field(2, &field(2, &span))));
+    let edits = [edit(AttributeLevel::Span, "k", AttributeAction::Delete)];
+    let refusal = processors(&edits).apply(batch(Signal::Traces, request.into())).unwrap_err();
+    assert_eq!((refusal.code, refusal.reason), (Code::ResourceExhausted, "edit_too_large"));
+}
+
+/// Scenario: a value that is a list of half a million empty values.
+/// Guarantees: nothing is left of it where it is hashed, and it stays where it would be converted,
+/// for it is not decoded into thirty times as much.
+#[test]
+fn a_list_too_long_to_be_decoded_is_hashed_to_nothing_and_not_converted() {
+    let list = field(5, &field(1, &[]).repeat(1 << 19));
+    let attribute = field(9, &[field(1, b"k"), field(2, &list)].concat());
+    let request = field(1, &field(2, &field(2, &attribute)));
+    let edited = |action| {
+        let edits = [edit(AttributeLevel::Span, "k", action)];
+        let before = batch(Signal::Traces, Bytes::from(request.clone()).into());
+        processors(&edits).apply(before).unwrap().decoded.to_bytes()
+    };
+    assert_eq!(edited(AttributeAction::Convert("string".to_owned())), request);
+    let hashed = ExportTraceServiceRequest::decode(edited(AttributeAction::Hash)).unwrap();
+    let list = &hashed.resource_spans[0].scope_spans[0].spans[0].attributes;
+    assert_eq!(list, &[text("k", "")]);
+}
+
 #[test]
 fn unusable_patterns_and_types_are_refused() {
     let build = |action| {

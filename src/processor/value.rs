@@ -6,20 +6,39 @@ use aws_lc_rs::digest;
 use opentelemetry_proto::tonic::common::v1::AnyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use prost::Message as _;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 use regex::Regex;
 
 use crate::otlp::value::as_string;
 use crate::processor::editor::Strings;
 use crate::processor::plan::Target;
 
-/// Decodes a value, and resolves a reference to the string table of a profiles request.
+/// Decodes a value, and resolves a reference to the string table of a profiles request. A list or
+/// map that is very long counts as no value: an element of two bytes takes thirty times as much.
 pub(super) fn decode(bytes: &[u8], strings: &Strings<'_>) -> Option<AnyValue> {
+    if bytes.len() > MOST_DECODED && holds_others(bytes)? {
+        return Some(AnyValue::default());
+    }
     let mut value = AnyValue::decode(bytes).ok()?;
     if let Some(Value::StringValueStrindex(index)) = value.value {
         let text = strings.text(index).unwrap_or_default();
         value.value = Some(Value::StringValue(String::from_utf8(text.into_owned()).ok()?));
     }
     Some(value)
+}
+
+/// Whether an encoded value is, or was before it became something else, a list or a map.
+fn holds_others(mut bytes: &[u8]) -> Option<bool> {
+    const LIST: u32 = 5;
+    const MAP: u32 = 6;
+    while !bytes.is_empty() {
+        let (field, wire_type) = decode_key(&mut bytes).ok()?;
+        if matches!(field, LIST | MAP) {
+            return Some(true);
+        }
+        skip_field(wire_type, field, &mut bytes, DecodeContext::default()).ok()?;
+    }
+    Some(false)
 }
 
 /// The value in another type, encoded, where that can be done.
@@ -75,3 +94,6 @@ pub(super) fn extract<'p>(
 fn text(text: String) -> Vec<u8> {
     AnyValue { value: Some(Value::StringValue(text)) }.encode_to_vec()
 }
+
+/// Of a list or map.
+const MOST_DECODED: usize = 1 << 20;
