@@ -21,7 +21,7 @@ use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
 use crate::acceptor::negotiated::negotiated;
-use crate::acceptor::permits::Permits;
+use crate::acceptor::permits::{Permits, Silent};
 use crate::acceptor::report::Report;
 use crate::config::sections::ServerLimits;
 use crate::identity::Identity;
@@ -45,6 +45,7 @@ struct Shared {
     snapshots: Option<Watch<ServerSnapshot>>,
     live: Option<Live>,
     permits: Permits,
+    silent: Silent,
     limits: ServerLimits,
     metrics: Metrics,
     report: Report,
@@ -88,6 +89,7 @@ impl Acceptor {
             snapshots,
             live,
             permits: Permits::new(limits.max_handshakes),
+            silent: Silent::of(limits.max_connections),
             limits: limits.clone(),
             metrics,
             report: Report::default(),
@@ -147,7 +149,7 @@ impl Acceptor {
     }
 
     /// Waits for a whole ClientHello, and then for a permit: whoever says nothing, or half of it,
-    /// costs a socket and no permit.
+    /// costs a socket and no permit, and among very many of them not even that for long.
     async fn greet(
         &self,
         stream: Stream,
@@ -156,13 +158,20 @@ impl Acceptor {
         deadline: Instant,
     ) -> Result<(StartHandshake<Recorded<Stream>>, SemaphorePermit<'_>), Refused> {
         let mut hello = LazyConfigAcceptor::new(Greeting::default(), Recorded::new(stream));
-        let heard = timeout_at(deadline, &mut hello).await;
+        let silent = self.0.silent.begin();
+        // Both branches are cancel-safe: whichever loses is dropped.
+        let heard = tokio::select! {
+            heard = timeout_at(deadline, &mut hello) => Some(heard),
+            () = self.0.silent.is_crowd() => None,
+        };
+        drop(silent);
         let snapshot = snapshots.current();
         let handshake = Handshake { peer, first: &[], fault: None, about: &snapshot.about };
         let hello = match heard {
-            Err(_elapsed) => return Err((None, self.timed_out(&handshake))),
-            Ok(Ok(hello)) => hello,
-            Ok(Err(error)) => {
+            None => return Err((None, handshake.silent_in_a_crowd())),
+            Some(Err(_elapsed)) => return Err((None, self.timed_out(&handshake))),
+            Some(Ok(Ok(hello))) => hello,
+            Some(Ok(Err(error))) => {
                 let Some(io) = hello.take_io() else {
                     return Err((None, handshake.failed(&error)));
                 };

@@ -16,6 +16,35 @@ pub(super) struct Permits {
     waiting: AtomicUsize,
 }
 
+/// Peers that have not said a whole hello.
+#[derive(Debug)]
+pub(super) struct Silent {
+    count: AtomicUsize,
+    /// So many of them are no crowd.
+    most: usize,
+}
+
+impl Silent {
+    /// On a listener that takes so many connections at one time.
+    pub(super) fn of(max_connections: usize) -> Self {
+        Self { count: AtomicUsize::new(0), most: max_connections / CROWD }
+    }
+
+    /// Counts a peer until the guard is dropped.
+    pub(super) fn begin(&self) -> Waiting<'_> {
+        Waiting::begin(&self.count)
+    }
+
+    /// Ends when a peer that begins now has been silent for its share of time and there is a crowd
+    /// of them: whoever opens connections and says nothing must not use up those of the others.
+    pub(super) async fn is_crowd(&self) {
+        sleep(SHARE).await;
+        while self.count.load(Ordering::Relaxed) <= self.most {
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
 impl Permits {
     /// So many at one time.
     pub(super) fn new(count: usize) -> Self {
@@ -41,7 +70,7 @@ impl Permits {
 }
 
 /// Counts one as waiting for as long as it lives.
-struct Waiting<'a>(&'a AtomicUsize);
+pub(super) struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
     fn begin(waiting: &'a AtomicUsize) -> Self {
@@ -59,3 +88,5 @@ impl Drop for Waiting<'_> {
 /// A handshake takes a round trip or two and a few milliseconds.
 const SHARE: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// A quarter of the connections of a listener.
+const CROWD: usize = 4;

@@ -97,6 +97,29 @@ async fn thief(
     (accepted, metrics)
 }
 
+/// Scenario: of the four connections that a listener takes one, and then two, say nothing.
+/// Guarantees: the one has all of `handshake_timeout`; of the two one is closed after a second, so
+/// that those who say nothing cannot keep others out by their number.
+#[tokio::test(start_paused = true)]
+async fn a_crowd_that_says_nothing_is_closed_early() {
+    let pki = TestPki::new();
+    let (_store, snapshots) = Store::new(server::load(&server_tls(&pki)).unwrap().snapshot);
+    let limits = ServerLimits { max_connections: 4, ..ServerLimits::default() };
+    let acceptor = Acceptor::new(Some(snapshots), &limits, Metrics::default());
+    let silent = async || {
+        let (_near, far) = UnixStream::pair().unwrap();
+        let start = Instant::now();
+        let refusal = acceptor.accept(Stream::from(far), "10.0.0.7:1").await.unwrap_err();
+        assert!(refusal.probe, "{refusal}");
+        (refusal.reason, start.elapsed().as_secs())
+    };
+    assert_eq!(silent().await, ("handshake_timeout", 10));
+    let (one, two) = tokio::join!(silent(), silent());
+    let mut both = [one, two];
+    both.sort_unstable();
+    assert_eq!(both, [("handshake_crowded_out", 1), ("handshake_timeout", 10)]);
+}
+
 /// Who shakes hands with a listener: the fixture's client, one of another CA, one without a
 /// certificate.
 const CLIENTS: [Option<&str>; 3] = [Some("client"), Some("other-client"), None];

@@ -18,7 +18,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
 use crate::extension::{Extensions, ListenerLine, Readiness, Surface};
-use crate::listener::Listener;
+use crate::listener::{Descriptors, Listener};
 use crate::metrics::Metrics;
 use crate::shutdown::{Drain, Request};
 use crate::telemetry::Recent;
@@ -67,13 +67,14 @@ impl Gateway {
         warnings.iter().for_each(Warning::log);
         let mut problems = Vec::new();
         let (mut listeners, mut lines, mut subjects) = (Vec::new(), Vec::new(), Vec::new());
+        let descriptors = Descriptors::of_this_process();
         for site in sites {
             let metrics = plan.metrics.clone();
             match Listener::bind(&site.key_path, &site.listen, site.max_connections, metrics).await
             {
                 Ok(listener) => {
                     lines.push(site.line(listener.address()));
-                    listeners.push(listener);
+                    listeners.push(listener.sharing(descriptors.clone()));
                     subjects.extend(site.subject);
                 }
                 Err(error) => problems.push(error.into()),

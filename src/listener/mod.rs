@@ -4,6 +4,7 @@
 //! configured, and that a full descriptor table is waited out. Knows nothing of TLS and HTTP.
 
 mod bind;
+mod descriptors;
 mod errors;
 mod holder;
 
@@ -26,6 +27,7 @@ use crate::metrics::Metrics;
 use crate::shutdown::Draining;
 
 pub(crate) use bind::BindError;
+pub(crate) use descriptors::Descriptors;
 
 /// A bound socket.
 #[derive(Debug)]
@@ -34,6 +36,7 @@ pub(crate) struct Listener {
     address: String,
     socket: Socket,
     open: Arc<Semaphore>,
+    descriptors: Descriptors,
     max_connections: usize,
     metrics: Metrics,
     /// Held so that there is a descriptor left to turn peers away with.
@@ -49,6 +52,8 @@ pub(crate) struct Accepted {
     pub(crate) peer: Arc<str>,
     /// Counts against `max_connections` for as long as it lives.
     pub(crate) permit: OwnedSemaphorePermit,
+    /// Counts against the limit of open files.
+    pub(crate) descriptor: OwnedSemaphorePermit,
 }
 
 /// An accepted socket.
@@ -103,10 +108,16 @@ impl Listener {
             address,
             socket,
             open: Arc::new(Semaphore::new(max_connections)),
+            descriptors: Descriptors::default(),
             max_connections,
             metrics,
             reserve: File::open(RESERVE).ok(),
         })
+    }
+
+    /// The same, sharing with others what the process may have open.
+    pub(crate) fn sharing(self, descriptors: Descriptors) -> Self {
+        Self { descriptors, ..self }
     }
 
     /// The bound address or socket file.
@@ -174,7 +185,22 @@ impl Listener {
             }
             return true;
         };
-        hand_over(Accepted { stream, peer, permit });
+        let Some(descriptor) = self.descriptors.take() else {
+            self.metrics.accept_error("open_files");
+            if !was_full {
+                warn!(
+                    listener = %self.key_path,
+                    room = self.descriptors.room(),
+                    reason = "open_files",
+                    help = "raise the limit of open files (LimitNOFILE, ulimit -n), or find who \
+                            opens so many connections",
+                    "closing new connections: the other files that this process may have open are \
+                     needed to reach upstreams and to read certificates"
+                );
+            }
+            return true;
+        };
+        hand_over(Accepted { stream, peer, permit, descriptor });
         false
     }
 

@@ -113,6 +113,36 @@ async fn an_address_that_is_not_ours_is_refused_with_the_key() {
     }
 }
 
+/// Scenario: two listeners share what the process may have open, which is two files.
+/// Guarantees: a third connection is closed on either, and taken when one of the two has ended.
+#[tokio::test]
+async fn connections_use_up_no_more_files_than_they_may() {
+    let descriptors = Descriptors::new(2);
+    let (metrics, listen) = (Metrics::default(), ListenAddress::Tcp("127.0.0.1:0".to_owned()));
+    let mut inboxes = Vec::new();
+    for _ in 0..2 {
+        let listener = Listener::bind(KEY, &listen, 8, metrics.clone()).await.unwrap();
+        let address = listener.address().to_owned();
+        let (accepted, drain) = start(listener.sharing(descriptors.clone()));
+        inboxes.push((address, accepted, drain));
+    }
+    let mut taken = Vec::new();
+    for (address, accepted, _drain) in &mut inboxes {
+        let near = std::net::TcpStream::connect(&*address).unwrap();
+        taken.push((near, accepted.recv().await.unwrap()));
+    }
+    for (address, accepted, _drain) in &mut inboxes {
+        let mut near = tokio::net::TcpStream::connect(&*address).await.unwrap();
+        assert_eq!(tokio::io::AsyncReadExt::read(&mut near, &mut [0]).await.unwrap(), 0);
+        assert!(accepted.try_recv().is_err());
+    }
+    assert_eq!(count(&metrics, "open_files"), 2);
+    taken.pop();
+    let (address, accepted, _drain) = &mut inboxes[0];
+    let _near = std::net::TcpStream::connect(&*address).unwrap();
+    accepted.recv().await.unwrap();
+}
+
 /// Scenario: a process with few descriptors gets more connections than it can hold, then they go.
 /// Guarantees: the loop lives on, turns peers away, and accepts again (threat 31). Runs in a
 /// process of its own, for the limit is the process'.

@@ -119,14 +119,14 @@ impl Backend {
         });
         let serving = async {
             let mut connections = JoinSet::new();
-            while let Some(Accepted { stream, peer, permit }) = accepted.recv().await {
+            while let Some(Accepted { stream, peer, permit, descriptor }) = accepted.recv().await {
                 let RawStream::Tcp(stream) = stream else { continue };
                 let Ok(stream) = TcpStream::from_std(stream) else { continue };
                 let endpoint = Arc::clone(&self.endpoint);
                 let served = endpoint.serve(Stream::from(stream), peer, draining.clone());
                 connections.spawn(async move {
                     served.await;
-                    drop(permit);
+                    drop((permit, descriptor));
                 });
                 while connections.try_join_next().is_some() {}
             }

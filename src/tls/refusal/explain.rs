@@ -86,6 +86,16 @@ impl Handshake<'_> {
         )
     }
 
+    /// For a peer without a whole hello that had to make room.
+    pub(crate) fn silent_in_a_crowd(&self) -> Refusal {
+        self.probe(
+            "handshake_crowded_out",
+            "did not say hello within a second while a quarter of `max_connections` was as silent"
+                .to_owned(),
+            "find who opens so many connections and sends nothing",
+        )
+    }
+
     fn who(&self) -> String {
         let hello = Hello::parse(self.first);
         match hello.and_then(|hello| hello.server_name) {
