@@ -3,6 +3,7 @@
 //! One request a connection, one deadline for all of it, a bounded number of connections. Knows
 //! nothing of what is on the pages.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -19,7 +20,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time;
 
 use crate::config::types::ListenAddress;
@@ -99,28 +100,56 @@ impl Server {
 
     /// Serves until it is dropped. Failures to accept are waited out.
     pub(super) async fn run(self) {
-        let mut connections = JoinSet::new();
+        let mut connections = Connections::default();
         loop {
-            while connections.len() >= MAX_CONNECTIONS {
-                connections.join_next().await;
-            }
+            connections.make_room().await;
             // Both branches are cancel safe: an accepted socket is handed over in its own branch.
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
-                Some(_ended) = connections.join_next() => continue,
+                Some(_ended) = connections.all.join_next() => continue,
             };
             match accepted {
                 Ok(Stream::Tcp(stream)) => {
-                    connections.spawn(serve(stream, Arc::clone(&self.respond), self.deadline));
+                    connections.add(serve(stream, Arc::clone(&self.respond), self.deadline));
                 }
                 Ok(Stream::Unix(stream)) => {
-                    connections.spawn(serve(stream, Arc::clone(&self.respond), self.deadline));
+                    connections.add(serve(stream, Arc::clone(&self.respond), self.deadline));
                 }
                 Err(error) => {
                     tracing::debug!(key = self.key_path, %error, "accept failed");
                     time::sleep(ACCEPT_PAUSE).await;
                 }
             }
+        }
+    }
+}
+
+/// Those that are open. Where there are too many the oldest makes room: an answer takes
+/// milliseconds, and whoever opens connections and asks nothing must not keep a probe waiting.
+#[derive(Default)]
+struct Connections {
+    all: JoinSet<()>,
+    /// Oldest first; some have ended.
+    handles: VecDeque<AbortHandle>,
+}
+
+impl Connections {
+    fn add(&mut self, connection: impl Future<Output = ()> + Send + 'static) {
+        if self.handles.len() >= 2 * MAX_CONNECTIONS {
+            self.handles.retain(|handle| !handle.is_finished());
+        }
+        self.handles.push_back(self.all.spawn(connection));
+    }
+
+    async fn make_room(&mut self) {
+        while self.all.len() >= MAX_CONNECTIONS {
+            while let Some(oldest) = self.handles.pop_front() {
+                if !oldest.is_finished() {
+                    oldest.abort();
+                    break;
+                }
+            }
+            self.all.join_next().await;
         }
     }
 }
@@ -243,7 +272,7 @@ const RESOLVE_DEADLINE: Duration = Duration::from_secs(10);
 /// After a failed accept, which is most often a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Probes and scrapers are few; the next one waits in the backlog.
+/// Probes and scrapers are few.
 const MAX_CONNECTIONS: usize = 128;
 
 /// A request here is a line and a few headers.

@@ -137,6 +137,24 @@ async fn health_is_503_until_ready_200_then_503_while_draining() {
     assert!(get(running.health, "/").await.starts_with("HTTP/1.1 503 "));
 }
 
+/// Scenario: twice as many connections as are served at one time are open and say nothing.
+/// Guarantees: a probe is answered at once all the same; probes that time out end the process.
+#[tokio::test]
+async fn silent_connections_keep_no_probe_waiting() {
+    let running = start(&config(health(), 0)).await;
+    running.readiness.set_ready();
+    let mut silent = Vec::new();
+    for _ in 0..256 {
+        silent.push(TcpStream::connect(running.health).await.unwrap());
+    }
+    let start = tokio::time::Instant::now();
+    for _ in 0..3 {
+        assert!(get(running.health, "/").await.starts_with("HTTP/1.1 200 "));
+    }
+    // Those that say nothing have five seconds.
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+}
+
 #[tokio::test]
 async fn health_has_the_configured_path_and_bodies() {
     let settings = HealthCheck {
