@@ -12,6 +12,8 @@ mod subject;
 mod watcher;
 
 #[cfg(test)]
+mod hanging_tests;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

@@ -64,6 +64,8 @@ pub(crate) struct Subject {
     pending: Option<Pending>,
     /// A read under way; kept when it hangs, so that a dead file system costs one thread only.
     reading: Option<JoinHandle<Reading>>,
+    /// Whether it was told that reading takes too long, and nothing else since.
+    told_hanging: bool,
 }
 
 type Load = dyn Fn() -> Result<Fresh, CredentialsError> + Send + Sync;
@@ -188,6 +190,7 @@ impl Subject {
             judge_again,
             pending: None,
             reading: None,
+            told_hanging: false,
         }
     }
 
@@ -239,15 +242,22 @@ impl Subject {
 
     /// Looks at the files, and publishes them if they are new, settled and sound.
     pub(super) async fn look(&mut self, pace: &Pace) -> Event {
+        let hangs = self.reading.is_some();
         let mut reading = match self.reading.take() {
             Some(hanging) => hanging,
             None => background::spawn("certificates", self.reader(pace)),
         };
-        match tokio::time::timeout(pace.deadline, &mut reading).await {
+        // It is waited for once: the other blocks are looked at after this one.
+        let patience = if hangs { Duration::ZERO } else { pace.deadline };
+        match tokio::time::timeout(patience, &mut reading).await {
             Ok(Ok(found)) => self.settle(found),
             Ok(Err(_panicked)) => Event::Refused(self.failed("the load failed unexpectedly")),
             Err(_elapsed) => {
                 self.reading = Some(reading);
+                if hangs {
+                    return Event::Quiet;
+                }
+                self.told_hanging = true;
                 Event::Refused(self.failed("reading the files takes too long; is a mount hanging?"))
             }
         }
@@ -292,7 +302,8 @@ impl Subject {
         match found {
             Reading::Unchanged => {
                 let was_refused = self.pending.take().is_some_and(|p| p.refused >= LOUD);
-                if was_refused { Event::Restored } else { Event::Quiet }
+                let was_told = std::mem::take(&mut self.told_hanging);
+                if was_refused || was_told { Event::Restored } else { Event::Quiet }
             }
             Reading::Unsettled(fingerprint) => {
                 debug!(block = self.key_path, "the files are changing: they are left to settle");
@@ -309,6 +320,7 @@ impl Subject {
             }
             Reading::Loaded(fingerprint, fresh) => {
                 self.pending = None;
+                self.told_hanging = false;
                 self.served = Some(fingerprint);
                 self.judge_again = fresh.judge_again;
                 (fresh.publish)();

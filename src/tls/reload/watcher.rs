@@ -46,6 +46,8 @@ impl Watcher {
         files: impl Iterator<Item = Arc<[PathBuf]>>,
         deadline: Duration,
     ) -> bool {
+        // It is waited for once: meanwhile the poll finds what changes.
+        let patience = if self.working.is_some() { Duration::ZERO } else { deadline };
         let mut working = match (self.working.take(), self.eyes.take()) {
             (Some(hanging), _) => hanging,
             (None, Some(mut eyes)) => {
@@ -57,7 +59,7 @@ impl Watcher {
             }
             (None, None) => return false,
         };
-        match tokio::time::timeout(deadline, &mut working).await {
+        match tokio::time::timeout(patience, &mut working).await {
             Ok(Ok((eyes, changed))) => {
                 self.eyes = Some(eyes);
                 changed

@@ -1,0 +1,98 @@
+//! One block's files cannot be read for a while, as on a mount that hangs; another block's change.
+
+use std::fs;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+use tokio::time::{Instant, timeout};
+
+use super::*;
+use crate::tls::error::{CredentialsError, Loaded, next_generation};
+use crate::tls::store::{Store, Watch};
+
+#[derive(Debug)]
+struct Text(u64, String);
+
+impl Snapshot for Text {
+    fn generation(&self) -> u64 {
+        self.0
+    }
+    fn describe(&self) -> String {
+        self.1.clone()
+    }
+    fn judge_again(&self) -> Option<SystemTime> {
+        None
+    }
+    fn not_after(&self) -> Option<SystemTime> {
+        None
+    }
+}
+
+/// A block of one file of the folder; `before_load` may hang.
+fn block(
+    dir: &TempDir,
+    name: &'static str,
+    before_load: impl Fn() + Send + Sync + 'static,
+) -> (Subject, Watch<Text>) {
+    let path = dir.path().join(name);
+    fs::write(&path, "first").unwrap();
+    let files = vec![path.clone()];
+    let (store, watch) = Store::new(Text(next_generation(), "first".to_owned()));
+    let before = Fingerprint::of(&files);
+    let subject = Subject::new(name, (files, before), Arc::new(store), move |_before| {
+        before_load();
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let loaded = Loaded { snapshot: Text(next_generation(), text), warnings: Vec::new() };
+        Ok::<_, CredentialsError>(loaded)
+    });
+    (subject, watch)
+}
+
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    let waited = timeout(Duration::from_secs(20), async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    waited.await.unwrap_or_else(|_late| panic!("not in time: {what}"));
+}
+
+/// Scenario: reading the files of one block hangs; then those of another change.
+/// Guarantees: the first is said once; the second block is reloaded without waiting for the first
+/// any more; and when the first can be read again, and nothing has changed, the alarm ends.
+#[tokio::test]
+async fn a_block_that_hangs_keeps_no_other_from_being_reloaded() {
+    let dir = tempfile::tempdir().unwrap();
+    let (release, gate): (Sender<()>, _) = channel();
+    let gate = Mutex::new(gate);
+    let hang = move || {
+        let _released = gate.lock().unwrap().recv();
+    };
+    let (hanging, _watch) = block(&dir, "hanging", hang);
+    let (other, watch) = block(&dir, "other", || {});
+    let pace = Pace {
+        poll: Duration::from_millis(100),
+        settle: Duration::from_millis(50),
+        deadline: Duration::from_secs(2),
+        ..Pace::default()
+    };
+    let metrics = Metrics::default();
+    let reloader = Reloader::new(vec![hanging, other], pace, metrics.clone());
+    let status = reloader.status();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(reloader.run());
+    fs::write(dir.path().join("hanging"), "second").unwrap();
+    let is_told = || status.blocks()["hanging"].refused.is_some();
+    until("the hanging block is told of", is_told).await;
+    let start = Instant::now();
+    fs::write(dir.path().join("other"), "second").unwrap();
+    until("the other block is reloaded", || watch.current().1 == "second").await;
+    assert!(start.elapsed() < pace.deadline, "after {:?}", start.elapsed());
+    let failures = "portcullis_tls_reloads_total{block=\"hanging\",result=\"failure\"} 1\n";
+    assert!(metrics.render().contains(failures), "{}", metrics.render());
+    fs::write(dir.path().join("hanging"), "first").unwrap();
+    drop(release);
+    until("the alarm ends", || !is_told()).await;
+}
