@@ -104,6 +104,11 @@ impl OriginConnector {
         standings.iter().filter_map(Weak::upgrade).find_map(|held| dialer.distrusts(&held))
     }
 
+    /// Whether both lead to the same connections.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// How many of its connections are open.
     pub(super) fn open(&self) -> usize {
         self.0.open.load(Ordering::Relaxed)

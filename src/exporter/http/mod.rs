@@ -74,6 +74,7 @@ impl HttpClient {
             let begun = Arc::new(AtomicBool::new(false));
             let body = Body::new(body.clone(), Arc::clone(&begun));
             let request = self.template.request(target, body);
+            let before = origin.before();
             let exchange = async {
                 let (response, permit) = origin.send(request).await?;
                 let answer = answer::read(response).await?;
@@ -81,7 +82,10 @@ impl HttpClient {
                 Ok(answer)
             };
             return match timeout_at(deadline, exchange).await {
-                Err(_) if begun.load(Ordering::Relaxed) => Err(self.late(target)),
+                Err(_) if begun.load(Ordering::Relaxed) => {
+                    origin.suspect(&before);
+                    Err(self.late(target))
+                }
                 Err(_) => Err(self.not_connected(target)),
                 Ok(Ok(answer)) => answer
                     .outcome(batch, |code, reason, text| self.failure(target, code, reason, text)),

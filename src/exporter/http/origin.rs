@@ -16,7 +16,7 @@ use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::exporter::http::Target;
 use crate::exporter::http::body::Body;
@@ -52,6 +52,14 @@ pub(super) struct Origin {
 struct Pool {
     connector: OriginConnector,
     client: Client<OriginConnector, Body>,
+}
+
+/// What had been heard before a request was sent.
+#[derive(Debug)]
+pub(super) struct Before {
+    connector: OriginConnector,
+    heard: u64,
+    at: Instant,
 }
 
 /// A request without an answer.
@@ -145,6 +153,30 @@ impl Origin {
         };
         let response = client.request(request).await;
         Ok((response.map_err(|error| explain(&error, &connector))?, permit))
+    }
+
+    /// For [`Self::suspect`].
+    pub(super) fn before(&self) -> Before {
+        let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let connector = pool.connector.clone();
+        drop(pool);
+        let heard = connector.latest().1.count();
+        Before { connector, heard, at: Instant::now() }
+    }
+
+    /// A request had no answer in time. If nothing at all came over the connection of HTTP/2 that all
+    /// requests share, further requests go over a new one: the old one may be dead, and TCP would
+    /// take a quarter of an hour to find out.
+    pub(super) fn suspect(&self, before: &Before) {
+        let Before { connector, heard, at } = before;
+        let is_silent = connector.speaks_h2() && connector.latest().1.count() == *heard;
+        if !is_silent || at.elapsed() < SILENCE {
+            return;
+        }
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if pool.connector.is(connector) {
+            *pool = Pool::new(self.dialer.pinned(), &self.dialer, self.to_proxy, &self.pooling);
+        }
     }
 
     fn pool(&self) -> Pool {
@@ -248,6 +280,9 @@ impl Pool {
         Self { connector, client }
     }
 }
+
+/// Whoever sends with less patience says nothing of the upstream.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// Longest header list read, in bytes.
 const MAX_HEADERS: u32 = 64 * 1024;

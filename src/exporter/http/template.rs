@@ -1,5 +1,6 @@
 //! What every request of one exporter has in common, made once.
 
+use std::fmt;
 use std::time::Duration;
 
 use base64::Engine;
@@ -48,7 +49,7 @@ pub(super) struct Pooling {
 }
 
 /// Where one signal goes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Target {
     /// Without credentials, for messages and labels.
     pub(crate) shown: String,
@@ -67,6 +68,13 @@ impl Target {
     /// Whether connections to one lead to the other.
     pub(super) fn same_origin(&self, other: &Self) -> bool {
         (self.https, &self.host, self.port) == (other.https, &other.host, other.port)
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL may hold a key.
+        f.debug_struct("Target").field("shown", &self.shown).finish_non_exhaustive()
     }
 }
 
@@ -210,7 +218,7 @@ fn target(
     if let Some(value) = proxy.as_ref().and_then(Proxy::authorization) {
         headers.insert(PROXY_AUTHORIZATION, value.clone());
     }
-    let shown = uri.to_string();
+    let shown = shown(&uri);
     let path = uri.path().to_owned();
     let uri = match headers.get(HOST).and_then(|value| value.to_str().ok()) {
         // HTTP/2 has no Host header; connections do not depend on the URL here.
@@ -227,6 +235,16 @@ fn target(
     let snapshots = snapshots.filter(|_| https).cloned();
     let dialer = Dialer::new(upstream, snapshots, config.connect_timeout).through(proxy);
     Ok(Target { shown, host, port, path, https, uri, headers, dialer, to_proxy })
+}
+
+/// Without what follows the path: some backends take their key there.
+fn shown(uri: &Uri) -> String {
+    let mut text = uri.to_string();
+    if let Some(at) = text.find('?') {
+        text.truncate(at + 1);
+        text.push_str("...");
+    }
+    text
 }
 
 fn with_authority(uri: Uri, authority: &str) -> Result<Uri, http::Error> {

@@ -218,3 +218,27 @@ async fn http2_pings_find_a_dead_upstream() {
     assert_eq!(backend.seen.connections(), 2);
     stage.end().await;
 }
+
+/// Scenario: the same without pings, which are off unless they are configured; the request before is
+/// not answered in time.
+/// Guarantees: the next request goes over a new connection: nothing was heard over the old one.
+#[tokio::test]
+async fn a_dead_upstream_on_http2_is_left_after_one_request() {
+    let pki = TestPki::new();
+    let (backend, _) = freezing(&pki).await;
+    let stage = Stage::start(&[(
+        "otlp_http",
+        format!(
+            "{{ endpoint: 'https://{}', tls: {{ ca_file: {} }}, timeout: 1200ms }}",
+            backend.name(),
+            pki.path("ca.crt").display()
+        ),
+    )])
+    .await;
+    stage.over_grpc(0).await.unwrap();
+    let told = stage.over_grpc(0).await.unwrap_err();
+    assert_eq!(told.code, Code::DeadlineExceeded, "{told:?}");
+    stage.over_grpc(0).await.unwrap();
+    assert_eq!(backend.seen.connections(), 2);
+    stage.end().await;
+}

@@ -91,6 +91,21 @@ async fn configured_headers_win_and_host_sets_the_host() {
     assert_eq!(seen[0].headers["authorization"], "Basic dXNlcjpwYXNz");
 }
 
+/// Scenario: the key that a backend wants is in the URL. Guarantees: the backend gets it, and the
+/// sender, who is told where its batch could not go, does not.
+#[tokio::test]
+async fn a_key_in_the_url_is_sent_to_the_upstream_and_shown_to_nobody() {
+    let web = Web::start(None, |_, _| respond(500, &[], "")).await;
+    let mut config = http_config(&format!("http://{}", web.address), ClientTls::default());
+    let traces = &mut config.urls[Signal::Traces.index()];
+    *traces = Some(format!("http://{}/otlp?api-key=secret", web.address));
+    let exporter = http(config);
+    let failure = exporter.export(&batch(Signal::Traces, b"x")).await.unwrap_err();
+    assert_eq!(web.seen()[0].uri.query(), Some("api-key=secret"));
+    assert!(failure.message.contains("/otlp?...: "), "{}", failure.message);
+    assert!(!format!("{failure:?} {exporter:?}").contains("secret"), "{exporter:?}");
+}
+
 /// Checks H13, H14 and contract 6.5, 7.3: which status means what.
 #[tokio::test]
 async fn h13_h14_statuses_are_mapped_and_only_the_right_ones_are_retryable() {
