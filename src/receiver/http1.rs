@@ -44,6 +44,23 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Refuses a request that says nothing of a body. It has none then (RFC 9112, 6.3), and what its
+/// sender takes for one would be lost under a success.
+///
+/// # Errors
+///
+/// Neither `Content-Length` nor `Transfer-Encoding`.
+pub(super) fn check_length(headers: &HeaderMap) -> Result<(), Failure> {
+    let says = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+    if says.iter().any(|name| headers.contains_key(name)) {
+        return Ok(());
+    }
+    let text = "the request has neither Content-Length nor Transfer-Encoding: chunked, so it has no \
+                body: send one of them (Content-Length: 0 for an empty request)";
+    let failure = refusal::bad(Code::InvalidArgument, "length_required", text);
+    Err(failure.with_http_status(411))
+}
+
 /// Reads a bounded part of what is left of a refused request, and says so when the connection
 /// cannot be used again.
 pub(super) async fn finish<B>(

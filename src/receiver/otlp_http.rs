@@ -98,6 +98,9 @@ impl Export {
             return Err(wrong_method());
         }
         let Protocol::Http(encoding) = protocol else { return Err(wrong_type(&head.headers)) };
+        if head.version < Version::HTTP_2 {
+            http1::check_length(&head.headers)?;
+        }
         Ok(Self { signal, encoding, coding })
     }
 }

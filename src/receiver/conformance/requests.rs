@@ -111,6 +111,7 @@ pub(super) fn post(
         .method(Method::POST)
         .uri(signal.http_path())
         .header(header::HOST, "gateway")
+        .header(header::TRANSFER_ENCODING, "chunked")
         .header(header::CONTENT_TYPE, media(encoding))
         .body(body.into())
         .unwrap()

@@ -3,6 +3,8 @@
 
 use std::io::Write as _;
 
+use prost::Message as _;
+
 use super::wire::{
     Client, DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, call_head, frame, message,
 };
@@ -63,6 +65,25 @@ async fn no_body_is_answered_200_of_which_a_part_is_lost() {
         assert_eq!(scene.upstream.begun(), 0);
         scene.gateway.stop().await;
     }
+}
+
+/// Scenario: a body over HTTP/1.1 and HTTP/1.0 of which the head says nothing.
+/// Guarantees: the first answer is no success, for what follows the head is not taken for a body.
+#[tokio::test]
+async fn a_body_without_a_length_is_not_lost_under_a_200() {
+    let scene = Scene::new(false, "").await;
+    let body = span("lost").encode_to_vec();
+    for version in ["1.1", "1.0"] {
+        let head = format!(
+            "POST /v1/traces HTTP/{version}\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n\
+             Connection: close\r\n\r\n"
+        );
+        let request = [head.as_bytes(), &body].concat();
+        let answer = said(scene.dial(b"http/1.1").await, &request).await;
+        assert!(answer.starts_with(&format!("HTTP/{version} 411 ")), "{answer}");
+    }
+    assert_eq!(scene.upstream.begun(), 0);
+    scene.gateway.stop().await;
 }
 
 /// Scenario: over HTTP/1, in clear and in TLS, a body of which the gateway knows early that it is too
