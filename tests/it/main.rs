@@ -12,6 +12,7 @@
     reason = "a test fails where it stands"
 )]
 
+mod acknowledged;
 mod bad_files;
 mod docs;
 mod doctor;
