@@ -236,8 +236,8 @@ impl Attempt {
             A::HandshakeFailure | A::InsufficientSecurity if !self.asked => self.error(
                 "upstream_no_common_cipher",
                 format!("the upstream {says}"),
-                "nothing in common: check `cipher_suites`, `curve_preferences` and the upstream's \
-                 own; RSA key exchange and CBC suites are not supported here",
+                "check `cipher_suites`, `curve_preferences` and the upstream's own; RSA key exchange \
+                 and CBC suites are not supported here",
             ),
             _ => match &self.own {
                 Some(own) if is_about_certificate(alert) || self.asked => {

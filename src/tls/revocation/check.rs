@@ -173,7 +173,7 @@ impl Revocations {
             known.list.edition(),
             self.place
         );
-        let help = "issue a new certificate for a new key, if its owner is still to be let in";
+        let help = "issue a new certificate for a new key, if its owner is still to be trusted";
         Doubt { kind: DoubtKind::Revoked, about_issuer: !is_leaf, why, help: help.to_owned() }
     }
 

@@ -162,8 +162,14 @@ fn words(
         }
         E::CaUsedAsEndEntity => {
             let (reason, why, help) = leniency(side, Leniency::Ca);
-            let why = format!("{why}, and no CA of {} signed it itself", judge.anchors.place);
-            (reason, why, help.to_owned())
+            let place = &judge.anchors.place;
+            let why = format!("{why}, and no CA of {place} signed it itself");
+            let help = if leaf.identity.subject == leaf.identity.issuer {
+                format!("add it to {place} to trust it alone, or issue a leaf under a CA of it")
+            } else {
+                help.to_owned()
+            };
+            (reason, why, help)
         }
         E::UnsupportedCertVersion => issuer_of_v1(side, chain),
         _ => rare::words(judge, leaf, chain, error),

@@ -208,7 +208,7 @@ fn who_was_revoked_and_of_whom_that_is_not_known_are_told_apart() {
             "taken-back",
             "client_cert_revoked",
             "its CA CN=current revoked it (key compromise; list ",
-            "issue a new certificate for a new key, if its owner is still to be let in",
+            "issue a new certificate for a new key, if its owner is still to be trusted",
         ),
         (
             "of-stale",

@@ -297,6 +297,26 @@ fn servers_with_rare_faults_are_named_to_the_log_and_to_the_sender() {
     }
 }
 
+/// Scenario: `openssl s_server` is stopped, so that connections come up and nobody shakes hands.
+/// Guarantees: the attempt ends, and that is told to log and sender.
+#[test]
+fn a_server_that_stands_still_is_named() {
+    let pki = TestPki::new();
+    let server = Server::start(&pki, "-cert server.crt -key server.key");
+    let stopped = Command::new("kill").args(["-STOP", &server.child.id().to_string()]).status();
+    assert!(stopped.unwrap().success());
+    let exporters = both("still", server.port, "connect_timeout: 500ms, tls: { ca_file: ca.crt }");
+    let program = gateway(&pki, &exporters);
+    let told = entrances(&program, &exporters).into_iter().map(|port| send(&pki, port));
+    let told: Vec<_> = told.collect();
+    for (line, told) in failures(&program, &exporters).iter().zip(&told) {
+        assert_eq!(line["reason"], "upstream_handshake_timeout", "{line}");
+        let text = "the upstream did not finish the handshake in time; is it overloaded, or a port \
+                    that waits for plaintext?";
+        assert!(told.contains(text), "{told}");
+    }
+}
+
 /// Scenario: servers that trust another client CA, one with TLS 1.2 and one with TLS 1.3, where the
 /// refusal comes after our handshake; fifty exporters, some at the same time.
 /// Guarantees: each hears the alert, and not just that the connection broke; all say the same.
