@@ -149,6 +149,15 @@ fn what_ends_soon_is_warned_of_once_by_name() {
     });
     issue(6);
     lines.extend(program.collect(|lines| {
+        let reload = |line: &&Value| line["msg"] == "certificates reloaded";
+        for line in lines.iter().filter(reload) {
+            let trust = |key: &str| {
+                let words = line[key].as_str().unwrap_or_default();
+                words.split_once(" (trust ").and_then(|(_, rest)| rest.get(..8)).map(String::from)
+            };
+            // Another certificate of our own, and the same CA.
+            assert!(trust("after").is_some() && trust("before") == trust("after"), "{line}");
+        }
         let told = said(lines, "own", "CN=test-server", "ends in 6 days: renew it") > 0;
         if told { Vec::new() } else { vec!["the new certificate".to_owned()] }
     }));

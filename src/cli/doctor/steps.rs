@@ -11,12 +11,16 @@ use crate::tls::client::UpstreamTlsError;
 pub(super) struct Stopped;
 
 /// Reports a connection that was not made.
-pub(super) fn unconnected(address: &str, error: &io::Error, report: &mut Report) -> Stopped {
+pub(super) fn unconnected(
+    address: &str,
+    error: &io::Error,
+    when_down: &'static str,
+    report: &mut Report,
+) -> Stopped {
     let (reason, help) = match error.kind() {
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => (
-            "upstream_refused",
-            "nothing listens there: start the upstream or correct the endpoint",
-        ),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+            ("upstream_refused", when_down)
+        }
         io::ErrorKind::TimedOut => {
             ("upstream_timeout", "does the upstream run, and does a firewall drop the packets?")
         }

@@ -124,8 +124,8 @@ impl<'a> Probe<'a> {
         let _done_or_stopped: Result<(), Stopped> = match &self.upstream {
             Upstream::Unix(path) => match timeout_at(deadline, UnixStream::connect(path)).await {
                 Ok(Ok(stream)) => self.speak(stream, &self.shown(), deadline, report).await,
-                Ok(Err(error)) => Err(unconnected(&self.shown(), &error, report)),
-                Err(_elapsed) => Err(unconnected(&self.shown(), &late(), report)),
+                Ok(Err(error)) => Err(unconnected(&self.shown(), &error, UPSTREAM_DOWN, report)),
+                Err(_elapsed) => Err(unconnected(&self.shown(), &late(), UPSTREAM_DOWN, report)),
             },
             Upstream::Tcp { host, port } => match proxy {
                 None => self.directly(host, *port, deadline, report).await,
@@ -142,7 +142,7 @@ impl<'a> Probe<'a> {
         report: &mut Report,
     ) -> Result<(), Stopped> {
         let addresses = resolve(host, port, deadline, report).await?;
-        let (stream, address) = connect(&addresses, deadline, report).await?;
+        let (stream, address) = connect(&addresses, UPSTREAM_DOWN, deadline, report).await?;
         self.speak(stream, &address.to_string(), deadline, report).await
     }
 
@@ -156,7 +156,7 @@ impl<'a> Probe<'a> {
         let Upstream::Tcp { host, port } = proxy.at() else { return Err(Stopped) };
         report.fine("proxy", format!("{host}:{port} is on the way"));
         let addresses = resolve(host, *port, deadline, report).await?;
-        let (mut stream, address) = connect(&addresses, deadline, report).await?;
+        let (mut stream, address) = connect(&addresses, PROXY_DOWN, deadline, report).await?;
         if proxy.takes_requests() {
             report.add(Finding {
                 level: Level::Warning,
@@ -267,6 +267,7 @@ impl<'a> Probe<'a> {
 /// The first address that takes a connection.
 async fn connect(
     addresses: &[SocketAddr],
+    help: &'static str,
     deadline: Instant,
     report: &mut Report,
 ) -> Result<(TcpStream, SocketAddr), Stopped> {
@@ -282,7 +283,7 @@ async fn connect(
         }
     }
     let (address, error) = last.ok_or(Stopped)?;
-    Err(unconnected(&address.to_string(), &error, report))
+    Err(unconnected(&address.to_string(), &error, help, report))
 }
 
 async fn resolve(
@@ -312,6 +313,11 @@ async fn resolve(
 
 /// The client's preface with empty SETTINGS.
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// When nothing listens.
+const UPSTREAM_DOWN: &str = "nothing listens there: start the upstream or correct the endpoint";
+const PROXY_DOWN: &str = "nothing listens there: is the proxy up, and are proxy_url, or HTTPS_PROXY, \
+                          HTTP_PROXY and NO_PROXY, as they should be?";
 
 /// Of one name.
 const MAX_ADDRESSES: usize = 4;

@@ -46,6 +46,12 @@ pub(crate) trait Snapshot: fmt::Debug + Send + Sync + 'static {
     fn not_after(&self) -> Option<SystemTime>;
 }
 
+/// What is served, with the short names by which other gateways are compared with this one.
+fn told(snapshot: &impl Snapshot) -> String {
+    let (what, Epochs { trust, identity }) = (snapshot.describe(), snapshot.epochs());
+    if trust.is_empty() { what } else { format!("{what} (trust {trust}, identity {identity})") }
+}
+
 /// One `tls` block: its files, and how to load and publish them.
 pub(crate) struct Subject {
     /// Such as `receivers.otlp.protocols.grpc.tls`.
@@ -160,7 +166,7 @@ impl Subject {
     ) -> Self {
         let current = store.watch().current();
         let judge_again = current.judge_again();
-        let first = Serving { what: current.describe(), until: current.not_after() };
+        let first = Serving { what: told(&*current), until: current.not_after() };
         let watch = store.watch();
         let load = move || {
             let current = store.watch().current();
@@ -168,11 +174,8 @@ impl Subject {
             let judge_again = loaded.snapshot.judge_again();
             let report = Report {
                 generation: loaded.snapshot.generation(),
-                before: current.describe(),
-                after: Serving {
-                    what: loaded.snapshot.describe(),
-                    until: loaded.snapshot.not_after(),
-                },
+                before: told(&*current),
+                after: Serving { what: told(&loaded.snapshot), until: loaded.snapshot.not_after() },
                 warnings: loaded.warnings,
             };
             let store = Arc::clone(&store);

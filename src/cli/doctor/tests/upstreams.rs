@@ -160,6 +160,13 @@ fn an_upstream_behind_a_proxy_is_tried_through_it() {
     assert!(!said.text.contains("secret"), "{}", said.text);
     said.ends(ExitStatus::Failure);
 
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let settings =
+        format!("{{ endpoint: 'https://backend.example', proxy_url: 'http://127.0.0.1:{free}' }}");
+    let said = Doctor::with(TestPki::new(), "otlp_http", &settings).say(&["--upstream"]);
+    said.has("problem", &["connect: 127.0.0.1:", "upstream_refused"]);
+    said.has("next:", &["is the proxy up, and are proxy_url"]);
+
     let said = doctor("", "http");
     said.has("warning", &["plaintext requests are given to the proxy", "proxy_not_probed"]);
     said.ends(ExitStatus::Success);
