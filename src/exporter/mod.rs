@@ -4,6 +4,7 @@
 //! what it did not, and logs each failure with who, why and what next. Knows nothing of receivers
 //! and pipelines.
 
+mod advice;
 mod blueprint;
 mod debug;
 #[cfg(test)]

@@ -12,6 +12,7 @@ use tracing::warn;
 
 use crate::batch::{Batch, Rope};
 use crate::coding::{Coding, Inflater};
+use crate::exporter::advice::advice;
 use crate::exporter::grpc::status;
 use crate::otlp::answer::{self, Encoding};
 use crate::outcome::{Accepted, Failure, Outcome};
@@ -96,7 +97,8 @@ impl Answer {
             return Err(failure(code, reason, &text));
         };
         if status.code != Code::Ok {
-            let text = format!("it answered {:?}: {}", status.code, status.message);
+            let next = advice(status.code, &status.message);
+            let text = format!("it answered {:?}: {}{next}", status.code, status.message);
             let mut failed = failure(status.code, status::reason(status.code), &text);
             failed.retry_after = status.retry_after;
             failed.details = status.details;

@@ -16,6 +16,7 @@ use tracing::warn;
 
 use crate::batch::{Batch, Rope};
 use crate::coding::{Coding, InflateError, Inflater};
+use crate::exporter::advice::advice;
 use crate::exporter::http::retry_after;
 use crate::otlp::answer::{self, Encoding};
 use crate::outcome::{Accepted, Failure, Outcome};
@@ -96,7 +97,8 @@ impl Answer {
         let status = self.encoding().and_then(|encoding| answer::decode_status(body, encoding));
         let text = match &status {
             Some(status) if !status.message.is_empty() => {
-                format!("it answered HTTP status {number}: {}", status.message)
+                let next = advice(code, &status.message);
+                format!("it answered HTTP status {number}: {}{next}", status.message)
             }
             Some(_) => format!("it answered HTTP status {number}"),
             None => {
