@@ -21,7 +21,7 @@ use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
 use crate::acceptor::negotiated::negotiated;
-use crate::acceptor::permits::{Permits, Silent};
+use crate::acceptor::permits::{Crowd, Permits};
 use crate::acceptor::report::Report;
 use crate::config::sections::ServerLimits;
 use crate::identity::Identity;
@@ -45,7 +45,7 @@ struct Shared {
     snapshots: Option<Watch<ServerSnapshot>>,
     live: Option<Live>,
     permits: Permits,
-    silent: Silent,
+    silent: Crowd,
     limits: ServerLimits,
     metrics: Metrics,
     report: Report,
@@ -89,7 +89,7 @@ impl Acceptor {
             snapshots,
             live,
             permits: Permits::new(limits.max_handshakes),
-            silent: Silent::of(limits.max_connections),
+            silent: Crowd::of_silent(limits.max_connections),
             limits: limits.clone(),
             metrics,
             report: Report::default(),
@@ -158,11 +158,11 @@ impl Acceptor {
         deadline: Instant,
     ) -> Result<(StartHandshake<Recorded<Stream>>, SemaphorePermit<'_>), Refused> {
         let mut hello = LazyConfigAcceptor::new(Greeting::default(), Recorded::new(stream));
-        let silent = self.0.silent.begin();
+        let silent = self.0.silent.join();
         // Both branches are cancel-safe: whichever loses is dropped.
         let heard = tokio::select! {
             heard = timeout_at(deadline, &mut hello) => Some(heard),
-            () = self.0.silent.is_crowd() => None,
+            () = self.0.silent.is_there() => None,
         };
         drop(silent);
         let snapshot = snapshots.current();
