@@ -225,17 +225,16 @@ impl Subject {
 
     /// When to look next if no event comes before; `None` leaves it to the poll.
     pub(super) fn next_look(&self, pace: &Pace) -> Option<Duration> {
-        let pending = self.pending.as_ref().map(|pending| match pending.refused {
+        let refused = self.pending.as_ref().map(|pending| pending.refused);
+        let pending = refused.map(|tries| match tries {
             0 => pace.settle,
             tries => pace.retry.min(pace.settle.saturating_mul(1 << tries.min(16))),
         });
-        let judge_again = self.judge_again.map(|at| {
-            at.duration_since(time::clock()).unwrap_or_default().max(Duration::from_secs(1))
-        });
-        match (pending, judge_again) {
-            (Some(first), Some(second)) => Some(first.min(second)),
-            (one, other) => one.or(other),
-        }
+        let left = self.judge_again.map(|at| at.duration_since(time::clock()).unwrap_or_default());
+        // What was judged again since then and refused waits its turn, as whatever is refused.
+        let left = left.filter(|left| !left.is_zero() || refused.is_none_or(|tries| tries == 0));
+        let judge_again = left.map(|left| left.max(Duration::from_secs(1)));
+        pending.into_iter().chain(judge_again).min()
     }
 
     /// Loads the files with the next look, even if they are unchanged.

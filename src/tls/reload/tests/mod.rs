@@ -1,5 +1,7 @@
 //! Files written the way people's tools write them, and what is then in force.
 
+mod boundary;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
