@@ -7,17 +7,16 @@ mod activity;
 mod io;
 mod meter;
 mod protocols;
-mod seldom;
 mod supervise;
 mod trust;
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
 use crate::acceptor::{Accepted, Acceptor, Stream, Transport};
@@ -25,13 +24,13 @@ use crate::config::sections::ServerLimits;
 use crate::connection::activity::Activity;
 use crate::connection::io::{Guarded, Preface, ReadAhead};
 use crate::connection::protocols::Protocols;
-use crate::connection::seldom::Seldom;
 use crate::connection::supervise::{End, Terms, UNREAD};
 use crate::connection::trust::Trust;
 use crate::metrics::Metrics;
 use crate::pipeline::Consumer;
 use crate::receiver::{Distrust, Peer, Receiver};
 use crate::shutdown::Draining;
+use crate::telemetry::Quota;
 use crate::tls::Alpn;
 
 pub(crate) use activity::UnderWay;
@@ -48,7 +47,8 @@ pub(crate) struct Endpoint<C> {
     write_timeout: Duration,
     under_way: UnderWay,
     metrics: Metrics,
-    attacks: Seldom,
+    /// What is said of peers that do harm.
+    attacks: Mutex<Quota>,
 }
 
 /// The settings of an [`Endpoint`].
@@ -83,7 +83,7 @@ impl<C: Consumer> Endpoint<C> {
             write_timeout: limits.write_timeout,
             under_way,
             metrics,
-            attacks: Seldom::default(),
+            attacks: Mutex::new(Quota::new(1, Duration::from_secs(10))),
         }
     }
 
@@ -186,7 +186,11 @@ impl<C: Consumer> Endpoint<C> {
         match end {
             End::Expired(reason) => {
                 self.metrics.connection_ended(reason);
-                match told(reason).and_then(|text| Some((text, self.attacks.weigh()?))) {
+                let weigh = || {
+                    let mut attacks = self.attacks.lock().unwrap_or_else(PoisonError::into_inner);
+                    attacks.take(Instant::now())
+                };
+                match told(reason).and_then(|text| Some((text, weigh()?))) {
                     Some((text, others)) => {
                         warn!(listener, peer, reason, others_not_logged = others, "{text}");
                     }

@@ -8,6 +8,7 @@ mod escape;
 mod format;
 mod layer;
 mod output;
+mod quota;
 mod recent;
 mod repeats;
 mod sampling;
@@ -26,6 +27,7 @@ use crate::telemetry::sampling::Sampler;
 
 pub(crate) use escape::push_line;
 pub(crate) use output::OutputError;
+pub(crate) use quota::Quota;
 pub(crate) use recent::Recent;
 pub(crate) use repeats::{Repeats, Verdict};
 

@@ -10,16 +10,24 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::telemetry::quota::Quota;
+
 /// What was said lately.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats(Mutex<Memory>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Memory {
-    said: HashMap<Key, Said>,
-    window: Option<Instant>,
-    lines: u32,
-    unsaid: u64,
+    /// One line a minute each.
+    said: HashMap<Key, Quota>,
+    /// Of all of them together.
+    all: Quota,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { said: HashMap::new(), all: Quota::new(LINES, WINDOW) }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,12 +35,6 @@ struct Key {
     reason: &'static str,
     host: String,
     subject: String,
-}
-
-#[derive(Debug)]
-struct Said {
-    at: Instant,
-    repeated: u64,
 }
 
 /// What to say of a refusal.
@@ -58,42 +60,37 @@ impl Repeats {
 
     fn weigh_at(&self, reason: &'static str, subject: &str, peer: &str, now: Instant) -> Verdict {
         let key = Key { reason, host: host(peer).to_owned(), subject: subject.to_owned() };
-        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(said) = memory.said.get_mut(&key)
-            && now.duration_since(said.at) < AGAIN
-        {
-            said.repeated += 1;
-            return Verdict::Silent;
-        }
-        if memory.window.is_none_or(|start| now.duration_since(start) >= WINDOW) {
-            memory.window = Some(now);
-            memory.lines = 0;
-        }
-        if memory.lines >= LINES {
-            memory.unsaid += 1;
-            return Verdict::Silent;
-        }
-        memory.lines += 1;
-        memory.make_room(now);
-        let repeated = memory
-            .said
-            .insert(key, Said { at: now, repeated: 0 })
-            .map_or(0, |before| before.repeated);
-        Verdict::Say { repeated, unsaid: std::mem::take(&mut memory.unsaid) }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).weigh(key, now)
     }
 }
 
 impl Memory {
-    fn make_room(&mut self, now: Instant) {
-        if self.said.len() < REMEMBERED {
-            return;
+    fn weigh(&mut self, key: Key, now: Instant) -> Verdict {
+        if let Some(own) = self.said.get_mut(&key).filter(|own| own.is_used_up(now)) {
+            let _left_out = own.take(now);
+            return Verdict::Silent;
         }
-        self.said.retain(|_key, said| now.duration_since(said.at) < AGAIN);
+        let Some(mut unsaid) = self.all.take(now) else { return Verdict::Silent };
+        let repeated = self.said.remove(&key).map_or(0, |own| own.unsaid());
         if self.said.len() >= REMEMBERED {
-            // Repeating a line is better than growing.
-            let lost: u64 = self.said.drain().map(|(_key, said)| said.repeated).sum();
-            self.unsaid += lost;
+            unsaid += self.make_room(now);
         }
+        let mut own = Quota::new(1, AGAIN);
+        own.take(now);
+        self.said.insert(key, own);
+        Verdict::Say { repeated, unsaid }
+    }
+
+    /// How many were left out of those that are forgotten.
+    fn make_room(&mut self, now: Instant) -> u64 {
+        let count = |(_key, own): (Key, Quota)| own.unsaid();
+        let over = self.said.extract_if(|_key, own| !own.is_used_up(now));
+        let lost: u64 = over.map(count).sum();
+        if self.said.len() < REMEMBERED {
+            return lost;
+        }
+        // Repeating a line is better than growing.
+        lost + self.said.drain().map(count).sum::<u64>()
     }
 }
 

@@ -102,6 +102,19 @@ impl ConnectError {
         self.reason
     }
 
+    /// Logs it as `what`, unless the attempt before died of the same.
+    pub(super) fn tell(
+        &self,
+        before: Option<&'static str>,
+        exporter: &str,
+        endpoint: &str,
+        what: &'static str,
+    ) {
+        if before != Some(self.reason) {
+            tracing::warn!(exporter, endpoint, reason = self.reason, error = %self, "{what}");
+        }
+    }
+
     /// What the sender is told: the batch was not sent, and it may try again after `delay`.
     pub(crate) fn failure(&self, exporter: &str, endpoint: &str, delay: Duration) -> Failure {
         Failure::new(

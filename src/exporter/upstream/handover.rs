@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::warn;
 
 use crate::exporter::upstream::{ConnectError, pace};
 
@@ -40,15 +39,9 @@ impl Handover {
         endpoint: &str,
     ) -> bool {
         self.failures = self.failures.saturating_add(1);
-        if self.stuck.replace(error.reason()) != Some(error.reason()) {
-            warn!(
-                exporter = %exporter,
-                endpoint = %endpoint,
-                reason = error.reason(),
-                error = %error,
-                "no connection with the new certificates; it is tried again by itself",
-            );
-        }
+        let before = self.stuck.replace(error.reason());
+        let what = "no connection with the new certificates; it is tried again by itself";
+        error.tell(before, exporter, endpoint, what);
         !error.is_distrust() && !self.is_over()
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::config::sections::ClientKeepalive;
 use crate::exporter::upstream::driver::Driven;
@@ -290,8 +290,8 @@ impl Shared {
 
     fn note_failure(&self, state: &mut State, error: ConnectError) {
         let now = Instant::now();
+        let PoolSettings { exporter, endpoint, .. } = &self.settings;
         if state.is_stale(self.dialer.generation()) {
-            let PoolSettings { exporter, endpoint, .. } = &self.settings;
             let handover = state.handover.get_or_insert_with(Handover::begin);
             if !handover.keeps_old(&error, exporter, endpoint) {
                 state.links.clear();
@@ -306,15 +306,9 @@ impl Shared {
         }
         state.failures = state.failures.saturating_add(1);
         state.not_before = pace::after(state.failures).map(|pause| now + pause);
-        if state.failure.as_ref().map(ConnectError::reason) != Some(error.reason()) {
-            warn!(
-                exporter = %self.settings.exporter,
-                endpoint = %self.settings.endpoint,
-                reason = error.reason(),
-                error = %error,
-                "no connection to the upstream; it is tried again as batches come",
-            );
-        }
+        let before = state.failure.as_ref().map(ConnectError::reason);
+        let what = "no connection to the upstream; it is tried again as batches come";
+        error.tell(before, exporter, endpoint, what);
         state.failure = Some(error);
     }
 
