@@ -79,26 +79,10 @@ impl Options {
 
 fn main() -> Outcome<()> {
     let options = Options::read()?;
-    // Not the one that cargo makes for benchmarks: test dependencies switch features on in it.
-    let program = match std::env::var("PORTCULLIS") {
-        Ok(program) => program,
-        Err(_) => build()?,
-    };
+    let program = process::gateway()?;
     process::pin_load()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(run(&options, &program))
-}
-
-fn build() -> Outcome<String> {
-    let status = std::process::Command::new(env!("CARGO"))
-        .args(["build", "--release", "--quiet", "--bin", "portcullis"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()?;
-    if !status.success() {
-        return Err("cannot build the gateway".into());
-    }
-    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
-    Ok(format!("{target}/release/portcullis"))
 }
 
 async fn run(options: &Options, program: &str) -> Outcome<()> {

@@ -74,6 +74,23 @@ impl Process {
     }
 }
 
+/// The gateway to be measured: what `PORTCULLIS` names, else a release build. Not the one that cargo
+/// makes for benchmarks, for test dependencies switch features on in it.
+pub fn gateway() -> Outcome<String> {
+    if let Ok(program) = std::env::var("PORTCULLIS") {
+        return Ok(program);
+    }
+    let status = std::process::Command::new(env!("CARGO"))
+        .args(["build", "--release", "--quiet", "--bin", "portcullis"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()?;
+    if !status.success() {
+        return Err("cannot build the gateway".into());
+    }
+    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
+    Ok(format!("{target}/release/portcullis"))
+}
+
 fn ticks_per_second() -> u64 {
     rustix::param::clock_ticks_per_second()
 }

@@ -3,28 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::client::Resumption;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 use rustls_pki_types::ServerName;
 use tokio::time::Instant;
 
 use crate::Outcome;
-use crate::material::Material;
-
-/// A client that shows its certificate and resumes nothing.
-pub fn client(material: &Material) -> Outcome<Arc<ClientConfig>> {
-    let leaf = material.client()?;
-    let mut roots = RootCertStore::empty();
-    roots.add(material.authority())?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(vec![leaf.certificate], leaf.key)?;
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    config.resumption = Resumption::disabled();
-    Ok(Arc::new(config))
-}
 
 /// The server's share of one handshake.
 pub fn cost(server: &Arc<ServerConfig>, client: &Arc<ClientConfig>) -> Outcome<Duration> {

@@ -81,7 +81,7 @@ async fn reloads(
 
 /// With the list and without, by turns.
 fn handshakes(material: &Material, block: &Reloading) -> Outcome<()> {
-    let client = handshake::client(material)?;
+    let client = material.client()?;
     let (with, without) = (block.config(), measure::reloading(&material.yaml(false))?.config());
     let (mut listed, mut plain) = (Vec::new(), Vec::new());
     for _ in 0..HANDSHAKES {

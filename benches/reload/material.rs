@@ -1,13 +1,16 @@
 //! The files of a large block: 500 authorities, lists of 100,000 entries, and a pair.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams,
     CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose,
     RevokedCertParams, SerialNumber,
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::client::Resumption;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::PrivatePkcs8KeyDer;
 use time::{Duration, OffsetDateTime};
 
 use crate::Outcome;
@@ -27,12 +30,6 @@ pub struct Material {
     bundle: String,
     /// Number of the newest list.
     number: u64,
-}
-
-/// A certificate and its key.
-pub struct Leaf {
-    pub certificate: CertificateDer<'static>,
-    pub key: PrivateKeyDer<'static>,
 }
 
 /// Files that wait to be put in the place of those in force.
@@ -167,26 +164,30 @@ impl Material {
         })
     }
 
-    /// A client of the first authority.
-    pub fn client(&self) -> Outcome<Leaf> {
-        self.leaf(None)
+    /// A client of the first authority, with a certificate of its own, that resumes nothing.
+    pub fn client(&self) -> Outcome<Arc<ClientConfig>> {
+        self.client_of(None)
     }
 
     /// A client that the list after [`Self::stage_list`] of more than `number` names.
-    pub fn numbered_client(&self, number: u128) -> Outcome<Leaf> {
-        self.leaf(Some(serial(ENTRIES + 1 + number)))
+    pub fn numbered_client(&self, number: u128) -> Outcome<Arc<ClientConfig>> {
+        self.client_of(Some(serial(ENTRIES + 1 + number)))
     }
 
-    fn leaf(&self, serial: Option<SerialNumber>) -> Outcome<Leaf> {
+    fn client_of(&self, serial: Option<SerialNumber>) -> Outcome<Arc<ClientConfig>> {
         let key = KeyPair::generate()?;
-        let certificate = self.sign("client", &key, serial)?.der().clone();
+        let chain = vec![self.sign("client", &key, serial)?.der().clone()];
         let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
-        Ok(Leaf { certificate, key })
-    }
-
-    /// The certificate that vouches for gateway and clients.
-    pub fn authority(&self) -> CertificateDer<'static> {
-        self.authority.der().clone()
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority.der().clone())?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_client_auth_cert(chain, key)?;
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.resumption = Resumption::disabled();
+        Ok(Arc::new(config))
     }
 
     fn sign(

@@ -19,7 +19,6 @@ mod process;
 mod sample;
 mod withdraw;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
@@ -27,11 +26,9 @@ use http::Version;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
-use rustls::client::Resumption;
-use rustls::{ClientConfig, RootCertStore};
 
 use crate::load::{Aim, Connection, Shot};
-use crate::material::{AUTHORITIES, ENTRIES, Form, Leaf, Material};
+use crate::material::{AUTHORITIES, ENTRIES, Form, Material};
 use crate::process::Process;
 use crate::sample::{Sample, steady};
 
@@ -63,36 +60,21 @@ fn main() -> Outcome<()> {
             other => return Err(format!("unknown argument {other:?}").into()),
         }
     }
-    let program = match std::env::var("PORTCULLIS") {
-        Ok(program) => program,
-        Err(_) => build()?,
-    };
+    let program = process::gateway()?;
     process::pin_load()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(run(&program, phase))
-}
-
-fn build() -> Outcome<String> {
-    let status = std::process::Command::new(env!("CARGO"))
-        .args(["build", "--release", "--quiet", "--bin", "portcullis"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()?;
-    if !status.success() {
-        return Err("cannot build the gateway".into());
-    }
-    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
-    Ok(format!("{target}/release/portcullis"))
 }
 
 async fn run(program: &str, phase: Duration) -> Outcome<()> {
     let mut material = Material::new()?;
     material.revoke(Form::Pem)?;
     let (gateway, log) = start(program, &material).await?;
-    let aim = Aim { port: gateway.port, tls: client(&material, material.client()?)?, shot: span() };
+    let aim = Aim { port: gateway.port, tls: material.client()?, shot: span() };
     let mut idle = Vec::new();
     for _ in 0..IDLE {
         // Each of a client of its own, for each client is judged once.
-        let aim = Aim { tls: client(&material, material.client()?)?, ..aim.clone() };
+        let aim = Aim { tls: material.client()?, ..aim.clone() };
         let mut connection = Connection::open(&aim).await?;
         connection.shoot(&aim.shot).await?;
         idle.push(connection);
@@ -158,19 +140,6 @@ async fn start(program: &str, material: &Material) -> Outcome<(Process, std::pat
     std::fs::write(&config, yaml.replace("service: {", &telemetry))?;
     let arguments = ["--config".to_owned(), config.display().to_string()];
     Ok((Process::start(program, &arguments, port).await?, log))
-}
-
-fn client(material: &Material, leaf: Leaf) -> Outcome<Arc<ClientConfig>> {
-    let mut roots = RootCertStore::empty();
-    roots.add(material.authority())?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(vec![leaf.certificate], leaf.key)?;
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    config.resumption = Resumption::disabled();
-    Ok(Arc::new(config))
 }
 
 /// One span over gRPC.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use crate::Outcome;
 use crate::load::{Aim, Connection};
 use crate::material::Material;
-use crate::{Outcome, client};
 
 /// Clients that are revoked in one go, each with a certificate of its own.
 pub const CLIENTS: u32 = 2000;
@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub async fn withdraw(aim: &Aim, material: &mut Material) -> Outcome<[Duration; 3]> {
     let mut connected = Vec::new();
     for number in 0..CLIENTS {
-        let leaf = material.numbered_client(u128::from(number))?;
-        let aim = Aim { tls: client(material, leaf)?, ..aim.clone() };
+        let tls = material.numbered_client(u128::from(number))?;
+        let aim = Aim { tls, ..aim.clone() };
         let mut connection = Connection::open(&aim).await?;
         connection.shoot(&aim.shot).await?;
         connected.push(connection);

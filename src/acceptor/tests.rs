@@ -6,9 +6,28 @@ use tokio::net::UnixStream;
 use super::*;
 use crate::config::sections::{ClientAuth, ServerTls};
 use crate::config::types::TlsVersion;
+use crate::tls::client::UpstreamStream;
 use crate::tls::store::Store;
 use crate::tls::testing::{TestPki, client_tls, pem_file, raw_client, server_tls};
 use crate::tls::{Connector, client, server};
+
+/// A client with a certificate of the demanded CA shakes hands; what both sides have of it.
+async fn good_client(
+    pki: &TestPki,
+    acceptor: &Acceptor,
+    patience: Duration,
+) -> (Result<Accepted, Refusal>, Alpn, UpstreamStream<UnixStream>) {
+    let (_store, snapshots) =
+        Store::new(client::load(&client_tls(pki), &[b"h2"]).unwrap().snapshot);
+    let connector = Connector::new(snapshots, "localhost".to_owned());
+    let (near, far) = UnixStream::pair().unwrap();
+    let (accepted, connected) = tokio::join!(
+        acceptor.accept(Stream::from(far), "good"),
+        connector.connect(near, "localhost:4317", Instant::now() + patience)
+    );
+    let connected = connected.unwrap();
+    (accepted, connected.alpn, connected.io)
+}
 
 /// Scenario: a client with a certificate of the demanded CA connects and sends five bytes.
 /// Guarantees: both sides agree on h2, the bytes arrive, the identity is the certificate's, and only
@@ -21,24 +40,16 @@ async fn a_client_of_the_ca_is_let_in_with_its_identity() {
     let (seen, of_another_gateway) = (Seen::default(), Seen::default());
     let limits = ServerLimits::default();
     let acceptor = Acceptor::noting(Some(snapshots), &limits, metrics.clone(), seen.clone());
-    let (_store, snapshots) =
-        Store::new(client::load(&client_tls(&pki), &[b"h2"]).unwrap().snapshot);
-    let connector = Connector::new(snapshots, "localhost".to_owned());
-    let (near, far) = UnixStream::pair().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(5);
-    let (accepted, connected) = tokio::join!(
-        acceptor.accept(Stream::from(far), "test"),
-        connector.connect(near, "localhost:4317", deadline)
-    );
-    let (mut accepted, mut connected) = (accepted.unwrap(), connected.unwrap());
-    assert_eq!((accepted.alpn, connected.alpn), (Alpn::H2, Alpn::H2));
+    let (accepted, alpn, mut io) = good_client(&pki, &acceptor, Duration::from_secs(5)).await;
+    let mut accepted = accepted.unwrap();
+    assert_eq!((accepted.alpn, alpn), (Alpn::H2, Alpn::H2));
     let identity = accepted.identity.unwrap();
     assert_eq!(identity.subject, "CN=test-client");
     assert_eq!(identity.uris, ["spiffe://test.example/client"]);
     assert_eq!(seen.clients()[0].identity.subject, "CN=test-client");
     assert!(of_another_gateway.clients().is_empty());
-    connected.io.write_all(b"hello").await.unwrap();
-    connected.io.flush().await.unwrap();
+    io.write_all(b"hello").await.unwrap();
+    io.flush().await.unwrap();
     let mut bytes = [0; 5];
     accepted.io.read_exact(&mut bytes).await.unwrap();
     assert_eq!(&bytes, b"hello");
@@ -226,15 +237,8 @@ async fn silent_peers_take_no_permit_from_others() {
         silent.push((near, task));
     }
     tokio::time::sleep(Duration::from_millis(1)).await;
-    let (_store, snapshots) =
-        Store::new(client::load(&client_tls(&pki), &[b"h2"]).unwrap().snapshot);
-    let connector = Connector::new(snapshots, "localhost".to_owned());
-    let (near, far) = UnixStream::pair().unwrap();
-    let (accepted, connected) = tokio::join!(
-        acceptor.accept(Stream::from(far), "good"),
-        connector.connect(near, "localhost:4317", start + Duration::from_secs(5))
-    );
-    assert!(accepted.is_ok() && connected.is_ok());
+    let (accepted, _alpn, _io) = good_client(&pki, &acceptor, Duration::from_secs(5)).await;
+    assert!(accepted.is_ok());
     assert!(start.elapsed() < Duration::from_secs(1), "took {:?}", start.elapsed());
     for (near, task) in silent {
         assert_eq!(task.await.unwrap().unwrap_err().reason, "handshake_timeout");
@@ -265,15 +269,8 @@ async fn handshakes_under_way_are_capped() {
         async move { acceptor.accept(Stream::from(far), "stuck").await }
     });
     tokio::time::sleep(Duration::from_millis(10)).await;
-    let (_store, snapshots) =
-        Store::new(client::load(&client_tls(&pki), &[b"h2"]).unwrap().snapshot);
-    let connector = Connector::new(snapshots, "localhost".to_owned());
-    let (near, far) = UnixStream::pair().unwrap();
-    let (accepted, connected) = tokio::join!(
-        acceptor.accept(Stream::from(far), "good"),
-        connector.connect(near, "localhost:4317", start + Duration::from_secs(30))
-    );
-    assert!(accepted.is_ok() && connected.is_ok());
+    let (accepted, _alpn, _io) = good_client(&pki, &acceptor, Duration::from_secs(30)).await;
+    assert!(accepted.is_ok());
     let waited = start.elapsed();
     assert!(waited >= Duration::from_secs(1), "it did not wait: {waited:?}");
     assert!(waited < Duration::from_secs(2), "it waited for {waited:?}");

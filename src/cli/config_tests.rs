@@ -1,19 +1,11 @@
 //! `validate` and `print-config` as a user meets them.
 
-use std::ffi::OsString;
 use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::cli::{Console, ExitStatus, run};
-
-fn outcome(args: &[&str]) -> (ExitStatus, String, String) {
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let mut console = Console { out: &mut out, err: &mut err };
-    let args = std::iter::once("portcullis").chain(args.iter().copied()).map(OsString::from);
-    let status = run(args, &mut console);
-    (status, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
-}
+use crate::cli::ExitStatus;
+use crate::cli::tests::outcome;
 
 /// A folder with certificates and a configuration that uses them.
 fn folder() -> TempDir {

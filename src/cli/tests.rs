@@ -6,7 +6,7 @@ use std::net::TcpListener;
 
 use crate::cli::{Console, ExitStatus, run};
 
-fn outcome(args: &[&str]) -> (ExitStatus, String, String) {
+pub(super) fn outcome(args: &[&str]) -> (ExitStatus, String, String) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut console = Console { out: &mut out, err: &mut err };
     let args = std::iter::once("portcullis").chain(args.iter().copied()).map(OsString::from);

@@ -6,8 +6,8 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::config::sections::{
-    ClientAuth, Exporter, GrpcServer, OtlpReceiver, Pipeline, PipelineId, Server, ServerLimits,
-    ServerTls, Service, Telemetry,
+    ClientAuth, Exporter, GrpcServer, OtlpReceiver, Pipeline, PipelineId, Server, ServerTls,
+    Service, Telemetry,
 };
 use crate::config::types::{ComponentId, ListenAddress};
 use crate::signal::Signal;
@@ -19,16 +19,7 @@ fn id(kind: &str) -> ComponentId {
 
 /// One plaintext receiver on a free port, one pipeline, nothing behind it.
 fn config() -> Config {
-    let server = Server {
-        key_path: KEY.to_owned(),
-        listen: ListenAddress::Tcp("127.0.0.1:0".to_owned()),
-        tls: None,
-        max_request_bytes: 64 << 20,
-        auth: None,
-        rules: None,
-        include_metadata: false,
-        limits: ServerLimits::default(),
-    };
+    let server = Server::at(KEY, ListenAddress::Tcp("127.0.0.1:0".to_owned()));
     let grpc = GrpcServer { server, read_buffer_size: 512 << 10, write_buffer_size: 32 << 10 };
     let pipeline = Pipeline {
         receivers: vec![id("otlp")],

@@ -57,3 +57,24 @@ pub struct Identity {
     /// Last instant at which the certificate is valid.
     pub not_after: SystemTime,
 }
+
+impl Identity {
+    /// Nobody: no names, and a validity that is over.
+    pub(crate) fn nobody() -> Self {
+        Self {
+            subject: String::new(),
+            issuer: String::new(),
+            common_name: None,
+            serial: String::new(),
+            sha256: String::new(),
+            dns: Vec::new(),
+            uris: Vec::new(),
+            emails: Vec::new(),
+            ips: Vec::new(),
+            unreadable_names: false,
+            may_sign: false,
+            not_before: SystemTime::UNIX_EPOCH,
+            not_after: SystemTime::UNIX_EPOCH,
+        }
+    }
+}

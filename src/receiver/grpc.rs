@@ -98,20 +98,10 @@ impl Call {
         peer: &Peer,
         head: &Parts,
     ) -> Result<Self, Failure> {
-        if let Some(failure) = peer.distrust.get() {
-            return Err(failure.clone());
-        }
-        let settings = receiver.settings();
-        if settings.locked {
-            return Err(refusal::locked());
-        }
-        peer.admission.check()?;
+        let settings = receiver.let_in(peer)?;
         let path = head.uri.path();
         let signal = Signal::from_grpc_path(path).ok_or_else(|| unknown_method(path))?;
-        if !receiver.consumer.serves(signal) {
-            return Err(refusal::not_served(signal));
-        }
-        peer.admission.check_signal(signal)?;
+        receiver.takes(peer, signal)?;
         let timeout = timeout(&head.headers)?.unwrap_or(Duration::MAX);
         let coding = coding(&head.headers)?;
         Ok(Self { signal, coding, timeout: timeout.min(settings.request_timeout) })

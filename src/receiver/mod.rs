@@ -37,7 +37,9 @@ use self::read::Source;
 use self::route::Protocol;
 use self::settings::Settings;
 use crate::identity::Identity;
+use crate::outcome::Failure;
 use crate::pipeline::Consumer;
+use crate::signal::Signal;
 
 pub(crate) use admission::Admission;
 pub(crate) use answer::Answer;
@@ -134,6 +136,26 @@ impl<C: Consumer> Receiver<C> {
             Protocol::GrpcOther if is_call => grpc::refuse_format(self.settings(), peer),
             protocol => otlp_http::answer(self, peer, head, protocol, source).await,
         }
+    }
+
+    /// Whether the peer may send anything here, which is asked before anything else.
+    fn let_in(&self, peer: &Peer) -> Result<&Settings, Failure> {
+        if let Some(failure) = peer.distrust.get() {
+            return Err(failure.clone());
+        }
+        if self.settings().locked {
+            return Err(refusal::locked());
+        }
+        peer.admission.check()?;
+        Ok(self.settings())
+    }
+
+    /// Whether somebody takes this signal, and the peer may send it.
+    fn takes(&self, peer: &Peer, signal: Signal) -> Result<(), Failure> {
+        if !self.consumer.serves(signal) {
+            return Err(refusal::not_served(signal));
+        }
+        peer.admission.check_signal(signal)
     }
 
     fn settings(&self) -> &Settings {

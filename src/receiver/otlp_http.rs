@@ -73,14 +73,7 @@ impl Export {
         head: &Parts,
         protocol: Protocol,
     ) -> Result<Self, Failure> {
-        if let Some(failure) = peer.distrust.get() {
-            return Err(failure.clone());
-        }
-        let settings = receiver.settings();
-        if settings.locked {
-            return Err(refusal::locked());
-        }
-        peer.admission.check()?;
+        let settings = receiver.let_in(peer)?;
         if matches!(protocol, Protocol::Grpc | Protocol::GrpcOther) {
             return Err(not_grpc(head));
         }
@@ -90,10 +83,7 @@ impl Export {
         let coding = coding(settings, &head.headers)?;
         let path = head.uri.path();
         let signal = settings.signal_of_path(path).ok_or_else(|| unknown_path(settings, path))?;
-        if !receiver.consumer.serves(signal) {
-            return Err(refusal::not_served(signal));
-        }
-        peer.admission.check_signal(signal)?;
+        receiver.takes(peer, signal)?;
         if head.method != Method::POST {
             return Err(wrong_method());
         }

@@ -16,10 +16,11 @@ const LAYERS: [&[&str]; 7] = [
 
 const MAX_LINES: usize = 400;
 
-struct Source {
+/// A file of `src`.
+pub struct Source {
     /// Relative to `src`.
     path: PathBuf,
-    text: String,
+    pub text: String,
 }
 
 impl Source {
@@ -44,7 +45,7 @@ impl Source {
     }
 }
 
-fn sources() -> Vec<Source> {
+pub fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
     let mut folders = vec![root.clone()];

@@ -93,16 +93,7 @@ impl Backend {
         let settings =
             Settings { key_path: NAME.to_owned(), limits: limits.clone(), keep_alive: true };
         let id = ComponentId { kind: "otlp".to_owned(), name: None };
-        let server = Server {
-            key_path: NAME.to_owned(),
-            listen,
-            tls: Some(tls),
-            max_request_bytes: 64 << 20,
-            auth: None,
-            rules: None,
-            include_metadata: false,
-            limits,
-        };
+        let server = Server { tls: Some(tls), limits, ..Server::at(NAME, listen) };
         let grpc = GrpcServer { server, read_buffer_size: 512 << 10, write_buffer_size: 32 << 10 };
         let shared = receiver::Shared::grpc(&id, &grpc, &metrics);
         let receiver = Receiver::new(&shared, Shown(arrived));

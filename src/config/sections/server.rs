@@ -39,6 +39,22 @@ pub struct Server {
     pub limits: ServerLimits,
 }
 
+impl Server {
+    /// A block without any keys: plaintext, whoever comes, with the default limits.
+    pub(crate) fn at(key_path: &str, listen: ListenAddress) -> Self {
+        Self {
+            key_path: key_path.to_owned(),
+            listen,
+            tls: None,
+            max_request_bytes: 64 << 20,
+            auth: None,
+            rules: None,
+            include_metadata: false,
+            limits: ServerLimits::default(),
+        }
+    }
+}
+
 /// Bounds on connections. The Collector has few of them; every one has a default here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerLimits {

@@ -57,16 +57,9 @@ impl Bench {
     }
 
     fn slow(limits: ServerLimits, pki: Option<&TestPki>, answer: Duration) -> Self {
-        let server = Server {
-            key_path: "receivers.otlp.protocols.grpc".to_owned(),
-            listen: ListenAddress::Tcp(String::new()),
-            tls: None,
-            max_request_bytes: 1 << 20,
-            auth: None,
-            rules: None,
-            include_metadata: false,
-            limits,
-        };
+        let key = "receivers.otlp.protocols.grpc";
+        let anywhere = ListenAddress::Tcp(String::new());
+        let server = Server { max_request_bytes: 1 << 20, limits, ..Server::at(key, anywhere) };
         let settings = Settings {
             key_path: server.key_path.clone(),
             limits: server.limits.clone(),

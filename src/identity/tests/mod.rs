@@ -2,8 +2,6 @@
 
 mod properties;
 
-use std::time::SystemTime;
-
 use super::*;
 
 fn leaf() -> Identity {
@@ -13,14 +11,7 @@ fn leaf() -> Identity {
         common_name: Some("agent".to_owned()),
         serial: "1".to_owned(),
         sha256: "ab".repeat(32),
-        dns: Vec::new(),
-        uris: Vec::new(),
-        emails: Vec::new(),
-        ips: Vec::new(),
-        unreadable_names: false,
-        may_sign: false,
-        not_before: SystemTime::UNIX_EPOCH,
-        not_after: SystemTime::UNIX_EPOCH,
+        ..Identity::nobody()
     }
 }
 

@@ -9,12 +9,12 @@ use smallvec::SmallVec;
 
 use super::count::Count;
 use super::error::{CheckError, Fault, Place};
-use super::plan::{ANY_VALUE, KEY_VALUE, METRIC, Op, Plan, index};
+use super::plan::{ANY_VALUE, KEY_VALUE, METRIC, Op, Plan};
 use super::scan::{LONGEST_FRAME, LONGEST_VARINT};
 use super::text::Text;
 use super::walk::walk;
 use super::{Checked, MOST_LEVELS};
-use crate::otlp::schema::MESSAGES;
+use crate::otlp::schema::{MESSAGES, index};
 use crate::signal::Signal;
 
 /// An export request under check. After an error it is of no further use.

@@ -9,7 +9,7 @@
     reason = "tables are made at compile time, where a panic is an error"
 )]
 
-use crate::otlp::schema::{Field, Kind, MESSAGES, Message};
+use crate::otlp::schema::{Field, Kind, MESSAGES, Message, index, same};
 
 /// What to do with a field, given its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,19 +94,6 @@ pub(super) const ANY_VALUE: u8 = index("AnyValue");
 
 /// Index of `Metric` in [`MESSAGES`].
 pub(super) const METRIC: u8 = index("Metric");
-
-/// Index in [`MESSAGES`] of the message with this name.
-pub(super) const fn index(name: &str) -> u8 {
-    let mut at = 0;
-    while at < MESSAGES.len() {
-        if same(MESSAGES[at].name, name) {
-            #[expect(clippy::cast_possible_truncation, reason = "there are under 100 messages")]
-            return at as u8;
-        }
-        at += 1;
-    }
-    panic!("no such message")
-}
 
 static PLANS: [Plan; MESSAGES.len()] = {
     let mut plans = [EMPTY; MESSAGES.len()];
@@ -195,19 +182,4 @@ const fn is_item(name: &str) -> bool {
         || same(name, "HistogramDataPoint")
         || same(name, "ExponentialHistogramDataPoint")
         || same(name, "SummaryDataPoint")
-}
-
-const fn same(left: &str, right: &str) -> bool {
-    let (left, right) = (left.as_bytes(), right.as_bytes());
-    if left.len() != right.len() {
-        return false;
-    }
-    let mut at = 0;
-    while at < left.len() {
-        if left[at] != right[at] {
-            return false;
-        }
-        at += 1;
-    }
-    true
 }

@@ -4,12 +4,11 @@
 
 #![expect(
     clippy::indexing_slicing,
-    clippy::panic,
     clippy::cast_possible_truncation,
-    reason = "tables are made at compile time, where a panic is an error"
+    reason = "tables are made at compile time, where a wrong one is an error"
 )]
 
-use crate::otlp::schema::{Field, Kind, MESSAGES, Message};
+use crate::otlp::schema::{Field, Kind, MESSAGES, Message, index};
 use crate::signal::Signal;
 
 /// The fields of one message type by name.
@@ -73,7 +72,7 @@ impl Entry {
 
     /// Whether there can be many values, and of numbers, so that they are packed.
     pub(super) fn is_packed(&self) -> bool {
-        self.field.repeated && wire_type(self.field.kind) != 2
+        self.field.repeated && self.field.kind.wire_type() != 2
     }
 }
 
@@ -118,8 +117,8 @@ const fn plan(message: &'static Message) -> Plan {
     while at < message.fields.len() {
         let field = &message.fields[at];
         let bit = 1 << at;
-        let packed = field.repeated && wire_type(field.kind) != 2;
-        let wire_type = if packed { 2 } else { wire_type(field.kind) };
+        let packed = field.repeated && field.kind.wire_type() != 2;
+        let wire_type = if packed { 2 } else { field.kind.wire_type() };
         let target = match field.kind {
             Kind::Message(inner) => index(inner.name),
             _ => 0,
@@ -141,44 +140,4 @@ const fn insert(slots: &mut [u8; SLOTS], name: &[u8], entry: u8) {
         slot = (slot + 1) % SLOTS;
     }
     slots[slot] = entry;
-}
-
-const fn wire_type(kind: Kind) -> u16 {
-    match kind {
-        Kind::Bool
-        | Kind::Enum(_)
-        | Kind::Int32
-        | Kind::Int64
-        | Kind::SInt32
-        | Kind::UInt32
-        | Kind::UInt64 => 0,
-        Kind::Double | Kind::Fixed64 | Kind::SFixed64 => 1,
-        Kind::Bytes | Kind::Id(_) | Kind::Message(_) | Kind::String => 2,
-        Kind::Fixed32 => 5,
-    }
-}
-
-const fn index(name: &str) -> u8 {
-    let mut at = 0;
-    while at < MESSAGES.len() {
-        if same(MESSAGES[at].name.as_bytes(), name.as_bytes()) {
-            return at as u8;
-        }
-        at += 1;
-    }
-    panic!("no such message")
-}
-
-const fn same(left: &[u8], right: &[u8]) -> bool {
-    if left.len() != right.len() {
-        return false;
-    }
-    let mut at = 0;
-    while at < left.len() {
-        if left[at] != right[at] {
-            return false;
-        }
-        at += 1;
-    }
-    true
 }

@@ -6,6 +6,7 @@
 
 mod common;
 mod logs;
+mod lookup;
 mod metrics;
 mod profiles;
 mod resource;
@@ -19,6 +20,7 @@ mod tests;
 
 use crate::signal::Signal;
 
+pub(crate) use lookup::{index, same};
 pub(crate) use types::{EnumType, Field, Kind, Message};
 
 /// The export request of a signal: the root of everything a sender can send.

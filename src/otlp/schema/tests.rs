@@ -57,8 +57,9 @@ fn read(message: &Message, mut bytes: &[u8]) -> BTreeSet<u32> {
             5 => bytes.split_off(..4).expect("four bytes"),
             _ => panic!("{place} has wire type {}", key & 7),
         };
-        let packed = field.repeated && wire_type(field.kind) < 2;
-        assert_eq!(key & 7, if packed { 2 } else { wire_type(field.kind) }, "{place}");
+        let wire_type = field.kind.wire_type();
+        let packed = field.repeated && wire_type < 2;
+        assert_eq!(key & 7, u64::from(if packed { 2 } else { wire_type }), "{place}");
         match field.kind {
             Kind::Bool => assert_eq!(varint(&mut value), 1, "{place}"),
             Kind::Enum(_) => assert_eq!(varint(&mut value), 2, "{place}"),
@@ -78,21 +79,6 @@ fn read(message: &Message, mut bytes: &[u8]) -> BTreeSet<u32> {
         }
     }
     seen
-}
-
-fn wire_type(kind: Kind) -> u64 {
-    match kind {
-        Kind::Bool
-        | Kind::Enum(_)
-        | Kind::Int32
-        | Kind::Int64
-        | Kind::SInt32
-        | Kind::UInt32
-        | Kind::UInt64 => 0,
-        Kind::Double | Kind::Fixed64 | Kind::SFixed64 => 1,
-        Kind::Bytes | Kind::Id(_) | Kind::Message(_) | Kind::String => 2,
-        Kind::Fixed32 => 5,
-    }
 }
 
 fn varint(bytes: &mut &[u8]) -> u64 {

@@ -109,3 +109,21 @@ pub(super) const fn choice(
 ) -> Field {
     Field { number, json, proto, kind, repeated: false, oneof: Some(0) }
 }
+
+impl Kind {
+    /// How a single value is written.
+    pub(crate) const fn wire_type(self) -> u16 {
+        match self {
+            Self::Bool
+            | Self::Enum(_)
+            | Self::Int32
+            | Self::Int64
+            | Self::SInt32
+            | Self::UInt32
+            | Self::UInt64 => 0,
+            Self::Double | Self::Fixed64 | Self::SFixed64 => 1,
+            Self::Bytes | Self::Id(_) | Self::Message(_) | Self::String => 2,
+            Self::Fixed32 => 5,
+        }
+    }
+}

@@ -8,7 +8,7 @@ use http_body_util::BodyExt as _;
 
 use super::requests::{TestBody, media};
 use crate::batch::Batch;
-use crate::config::sections::{GrpcServer, HttpServer, Server, ServerLimits, UrlPaths};
+use crate::config::sections::{GrpcServer, HttpServer, Server, UrlPaths};
 use crate::config::types::{ComponentId, ListenAddress};
 use crate::config::{self, Source};
 use crate::metrics::Metrics;
@@ -204,16 +204,7 @@ pub(super) fn peer() -> Peer {
 }
 
 fn server(key_path: &str) -> Server {
-    Server {
-        key_path: key_path.to_owned(),
-        listen: ListenAddress::Tcp("127.0.0.1:0".to_owned()),
-        tls: None,
-        max_request_bytes: 64 << 20,
-        auth: None,
-        rules: None,
-        include_metadata: false,
-        limits: ServerLimits::default(),
-    }
+    Server::at(key_path, ListenAddress::Tcp("127.0.0.1:0".to_owned()))
 }
 
 /// An answer, read to its end.

@@ -238,14 +238,9 @@ fn identity(tbs: &TbsCertificate<'_>, der: &[u8]) -> Identity {
         common_name: names::common_name(&tbs.subject),
         serial: hex(without_sign_byte(tbs.raw_serial())),
         sha256: sha256_hex(der),
-        dns: Vec::new(),
-        uris: Vec::new(),
-        emails: Vec::new(),
-        ips: Vec::new(),
-        unreadable_names: false,
-        may_sign: false,
         not_before: system_time(tbs.validity.not_before.timestamp()),
         not_after: system_time(tbs.validity.not_after.timestamp()),
+        ..Identity::nobody()
     }
 }
 

@@ -266,13 +266,13 @@ fn lists() -> Vec<Row> {
             "crl-wrong-signer",
             "list.crl",
             ["crl_wrong_signer", "is not signed by the CA of that name", "fetch the list from"],
-            |_scene, path| fs::write(path, list(&Ca::new("Test CA").issuer, 6)).unwrap(),
+            |_scene, path| fs::write(path, list(&Ca::new("Test CA"), 6)).unwrap(),
         ),
         row(
             "crl-of-a-stranger",
             "list.crl",
             ["crl_unknown_issuer", "everybody would be refused", "name the lists of those CAs"],
-            |scene, path| fs::write(path, list(&scene.pki.other_ca.issuer, 6)).unwrap(),
+            |scene, path| fs::write(path, list(&scene.pki.other_ca, 6)).unwrap(),
         ),
         row(
             "crl-binary",
@@ -293,7 +293,7 @@ fn lists() -> Vec<Row> {
                 "crl-older",
                 "list.crl",
                 ["crl_rolled_back", "older than the one in force, number ", "put the newer list"],
-                |scene, path| fs::write(path, list(&scene.pki.ca.issuer, 3)).unwrap(),
+                |scene, path| fs::write(path, list(&scene.pki.ca, 3)).unwrap(),
             )
         },
     ]
@@ -343,7 +343,7 @@ fn upstream() -> Vec<Row> {
             "up-crl-wrong-signer",
             "list.crl",
             ["crl_wrong_signer", "is not signed by the CA of that name", "fetch the list from"],
-            |_scene, path| fs::write(path, list(&Ca::new("Test CA").issuer, 6)).unwrap(),
+            |_scene, path| fs::write(path, list(&Ca::new("Test CA"), 6)).unwrap(),
         ),
     ];
     rows.into_iter().map(|row| Row { side: Side::Exporter, ..row }).collect()

@@ -7,11 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use rcgen::{
-    CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber,
-};
 use serde_json::Value;
-use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
@@ -19,7 +15,7 @@ use super::rows::{Row, rows};
 use crate::refusals::Program;
 use crate::reload::connect;
 use crate::support::eventually::DEADLINE;
-use crate::support::pki::{Leaf, TestPki, client_params, server_params};
+use crate::support::pki::{Ca, Leaf, TestPki, client_params, server_params};
 
 /// Whose `tls` block it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,7 +56,7 @@ impl Scene {
         self.pki.write(&file("own.crt"), leaf.cert_pem());
         self.pki.write(&file("ca.crt"), self.pki.ca.pem());
         if row.has_list() {
-            self.pki.write(&file("list.crl"), list(&self.pki.ca.issuer, number));
+            self.pki.write(&file("list.crl"), list(&self.pki.ca, number));
         }
     }
 
@@ -131,20 +127,8 @@ pub fn remove(path: &PathBuf) {
 }
 
 /// A list with a number, in PEM.
-pub fn list(issuer: &Issuer<'_, KeyPair>, number: u64) -> String {
-    let now = OffsetDateTime::now_utc();
-    CertificateRevocationListParams {
-        this_update: now - Duration::from_secs(60),
-        next_update: now + Duration::from_secs(40 * 86400),
-        crl_number: SerialNumber::from(number),
-        issuing_distribution_point: None,
-        revoked_certs: Vec::<RevokedCertParams>::new(),
-        key_identifier_method: KeyIdMethod::Sha256,
-    }
-    .signed_by(issuer)
-    .unwrap()
-    .pem()
-    .unwrap()
+pub fn list(ca: &Ca, number: u64) -> String {
+    ca.list(number, &[], time::Duration::days(40))
 }
 
 fn config() -> String {

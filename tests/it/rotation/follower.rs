@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::Level;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::filter::Targets;
@@ -19,7 +20,7 @@ pub struct Follower {
     what: String,
     heard: Heard,
     /// From the last write to the new certificate, at most.
-    pub slowest: Duration,
+    slowest: Duration,
     _listening: DefaultGuard,
 }
 
@@ -62,18 +63,20 @@ impl Follower {
         assert!(failures.is_empty(), "{}", self.story(round, load, &first(&failures)));
         let done = round + 1;
         if rotations() > 100 && done.is_multiple_of(100) {
-            eprintln!(
-                "rotation: {}: {done} after {} s, {requests} requests, {handshakes} fresh \
-                 handshakes, 0 failed; slowest to be served {} ms",
-                self.what,
-                load.elapsed().as_secs(),
-                self.slowest.as_millis()
-            );
+            self.sum_up(done, (requests, handshakes, 0), load.elapsed());
         }
     }
 
+    /// One rotation's new material was `written` then; whether it is in force since.
+    pub fn took_up(&mut self, round: u32, load: &Load, written: Instant, is_in_force: bool) {
+        let waited = written.elapsed();
+        let wrong = || format!("the new certificate is not in force after {waited:?}");
+        assert!(is_in_force, "{}", self.story(round, load, &wrong()));
+        self.slowest = self.slowest.max(waited);
+    }
+
     /// What went wrong, when, and what the reloader saw before.
-    pub fn story(&self, round: u32, load: &Load, wrong: &str) -> String {
+    fn story(&self, round: u32, load: &Load, wrong: &str) -> String {
         let lines: Vec<_> = self.heard.0.lock().unwrap().iter().cloned().collect();
         format!(
             "{}, rotation {round}, {:.2} s after the start (now {:?}): {wrong}\nthe reloader said \
@@ -89,16 +92,20 @@ impl Follower {
     pub async fn end(&self, rotations: u32, load: Load) -> (u64, u64) {
         let took = load.elapsed();
         let (requests, handshakes, failures) = load.stop().await;
+        self.sum_up(rotations, (requests, handshakes, failures.len()), took);
+        assert!(failures.is_empty(), "{}: {}", self.what, first(&failures));
+        (requests, handshakes)
+    }
+
+    fn sum_up(&self, rotations: u32, counts: (u64, u64, usize), took: Duration) {
+        let (requests, handshakes, failed) = counts;
         eprintln!(
             "rotation: {}: {rotations} rotations, {requests} requests, {handshakes} fresh \
-             handshakes, {} failed; slowest to be served {} ms; all in {} s",
+             handshakes, {failed} failed; slowest to be served {} ms; all in {} s",
             self.what,
-            failures.len(),
             self.slowest.as_millis(),
             took.as_secs()
         );
-        assert!(failures.is_empty(), "{}: {}", self.what, first(&failures));
-        (requests, handshakes)
     }
 }
 

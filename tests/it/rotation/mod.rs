@@ -93,10 +93,7 @@ service:
     async fn expect(&mut self, round: u32, leaf: &Leaf) {
         let written = Instant::now();
         let shown = self.load.shown(leaf.certificate.der(), PROMPTLY).await;
-        let waited = written.elapsed();
-        let wrong = || format!("the new certificate is not served after {waited:?}");
-        assert!(shown, "{}", self.follower.story(round, &self.load, &wrong()));
-        self.follower.slowest = self.follower.slowest.max(waited);
+        self.follower.took_up(round, &self.load, written, shown);
     }
 
     async fn end(self, rotations: u32) {

@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use super::follower::Follower;
 use super::load::Load;
 use super::writers::{Material, Style, Writer};
-use super::{gap, rotations};
+use super::{PROMPTLY, gap, rotations};
 use crate::support::gateway::RunningGateway;
 use crate::support::pki::{Ca, Leaf, TestPki, client_params, server_params};
 
@@ -136,8 +136,6 @@ struct Stage {
     follower: Follower,
 }
 
-const PROMPTLY: Duration = Duration::from_secs(1);
-
 impl Stage {
     async fn new(what: &str, style: Style, first: &Material, tls: Arc<ServerConfig>) -> Self {
         let follower = Follower::of(format!("upstream, {what}"));
@@ -175,10 +173,7 @@ service:
     async fn expect_caller(&mut self, round: u32, leaf: &Leaf) {
         let written = Instant::now();
         let came = self.backend.called_by(leaf, PROMPTLY).await;
-        let waited = written.elapsed();
-        let wrong = || format!("no request came with the new identity after {waited:?}");
-        assert!(came, "{}", self.follower.story(round, &self.load, &wrong()));
-        self.follower.slowest = self.follower.slowest.max(waited);
+        self.follower.took_up(round, &self.load, written, came);
     }
 
     async fn end(self, rotations: u32) {

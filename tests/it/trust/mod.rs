@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
-use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevokedCertParams, SerialNumber};
+use rcgen::SerialNumber;
 use time::OffsetDateTime;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout};
@@ -44,25 +44,7 @@ fn numbered(pki: &TestPki, serial: u64) -> Leaf {
 }
 
 fn list(pki: &TestPki, number: u64, revoked: &[u64]) -> String {
-    let now = OffsetDateTime::now_utc();
-    let revoked = revoked.iter().map(|serial| RevokedCertParams {
-        serial_number: SerialNumber::from(*serial),
-        revocation_time: now,
-        reason_code: None,
-        invalidity_date: None,
-    });
-    CertificateRevocationListParams {
-        this_update: now - Duration::from_secs(60),
-        next_update: now + Duration::from_secs(86400),
-        crl_number: SerialNumber::from(number),
-        issuing_distribution_point: None,
-        revoked_certs: revoked.collect(),
-        key_identifier_method: KeyIdMethod::Sha256,
-    }
-    .signed_by(&pki.ca.issuer)
-    .unwrap()
-    .pem()
-    .unwrap()
+    pki.ca.list(number, revoked, time::Duration::days(1))
 }
 
 /// Replaces the list; when it was there, whole.

@@ -4,7 +4,7 @@ use tokio::net::TcpListener;
 use tonic::Code;
 
 use super::ports::{closed, full};
-use super::stage::{Expected, Stage};
+use super::stage::{Expected, Stage, in_clear};
 use crate::support::pki::TestPki;
 
 /// Scenario: nothing listens at the endpoints.
@@ -12,25 +12,15 @@ use crate::support::pki::TestPki;
 #[tokio::test]
 async fn an_upstream_that_is_down_is_named_and_the_sender_may_come_again() {
     let (address, _port) = closed();
-    let mut stage = Stage::start(&[
-        ("otlp_grpc", format!("{{ endpoint: '{address}', tls: {{ insecure: true }} }}")),
-        ("otlp_http", format!("{{ endpoint: 'http://{address}' }}")),
-    ])
-    .await;
+    let mut stage = Stage::start(&in_clear(address, address, "")).await;
     for which in 0..2 {
-        let id = stage.id(which).to_owned();
-        let expected = Expected {
-            code: Code::Unavailable,
-            http: 503,
-            hint: true,
-            reason: "upstream_refused",
-            says: &[
-                &format!("exporter {id} has no connection to "),
-                &format!("{address} refused the connection: nothing listens there; "),
-                "start the upstream or correct the endpoint",
-            ],
-        };
-        stage.expect(which, &expected).await;
+        let who = format!("exporter {} has no connection to ", stage.id(which));
+        let says = [
+            who.as_str(),
+            &format!("{address} refused the connection: nothing listens there; "),
+            "start the upstream or correct the endpoint",
+        ];
+        stage.expect(which, &Expected::unavailable("upstream_refused", &says)).await;
     }
     stage.end().await;
 }
@@ -40,29 +30,13 @@ async fn an_upstream_that_is_down_is_named_and_the_sender_may_come_again() {
 #[tokio::test]
 async fn an_upstream_whose_packets_vanish_costs_no_more_than_connect_timeout() {
     let (address, _queue) = full().await;
-    let patience = "connect_timeout: 400ms";
-    let mut stage = Stage::start(&[
-        (
-            "otlp_grpc",
-            format!("{{ endpoint: '{address}', tls: {{ insecure: true }}, {patience} }}"),
-        ),
-        ("otlp_http", format!("{{ endpoint: 'http://{address}', {patience} }}")),
-    ])
-    .await;
-    for which in 0..2 {
-        let expected = Expected {
-            code: Code::Unavailable,
-            http: 503,
-            hint: true,
-            reason: "upstream_timeout",
-            says: &[
-                " has no connection to ",
-                &format!("{address} did not answer within connect_timeout: "),
-                "check that the upstream runs and that no firewall drops the packets",
-            ],
-        };
-        stage.expect(which, &expected).await;
-    }
+    let mut stage = Stage::start(&in_clear(address, address, ", connect_timeout: 400ms")).await;
+    let says = [
+        " has no connection to ",
+        &format!("{address} did not answer within connect_timeout: "),
+        "check that the upstream runs and that no firewall drops the packets",
+    ];
+    stage.expect_of_all(&Expected::unavailable("upstream_timeout", &says)).await;
     stage.end().await;
 }
 
@@ -78,30 +52,17 @@ async fn an_upstream_that_says_nothing_is_given_up() {
         "endpoint: 'https://{address}', tls: {{ ca_file: {} }}, connect_timeout: 300ms",
         pki.path("ca.crt").display()
     );
-    let mut stage = Stage::start(&[
-        (
-            "otlp_grpc",
-            format!(
-                "{{ endpoint: '{address}', tls: {{ insecure: true }}, connect_timeout: 300ms }}"
-            ),
-        ),
-        ("otlp_http", format!("{{ endpoint: 'http://{address}', timeout: 300ms }}")),
-        ("otlp_grpc", format!("{{ {tls} }}")),
-        ("otlp_http", format!("{{ {tls} }}")),
-    ])
-    .await;
-    let silent = Expected {
-        code: Code::Unavailable,
-        http: 503,
-        hint: true,
-        reason: "upstream_timeout",
-        says: &[
-            " has no connection to ",
-            &format!("{address} took the connection but did not speak HTTP/2 within "),
-            "it hangs, or expects something else on this port",
-        ],
-    };
-    stage.expect(0, &silent).await;
+    let [grpc, _] = in_clear(address, address, ", connect_timeout: 300ms");
+    let [_, http] = in_clear(address, address, ", timeout: 300ms");
+    let secured = ["otlp_grpc", "otlp_http"].map(|kind| (kind, format!("{{ {tls} }}")));
+    let [grpc_secured, http_secured] = secured;
+    let mut stage = Stage::start(&[grpc, http, grpc_secured, http_secured]).await;
+    let says = [
+        " has no connection to ",
+        &format!("{address} took the connection but did not speak HTTP/2 within "),
+        "it hangs, or expects something else on this port",
+    ];
+    stage.expect(0, &Expected::unavailable("upstream_timeout", &says)).await;
     let sent = Expected {
         code: Code::DeadlineExceeded,
         http: 503,
@@ -114,18 +75,12 @@ async fn an_upstream_that_says_nothing_is_given_up() {
     };
     stage.expect(1, &sent).await;
     for which in 2..4 {
-        let unsecured = Expected {
-            code: Code::Unavailable,
-            http: 503,
-            hint: true,
-            reason: "upstream_handshake_timeout",
-            says: &[
-                " has no connection to ",
-                &format!("TLS to {address}: the upstream did not finish the handshake in time; "),
-                "is it overloaded, or a port that waits for plaintext?",
-            ],
-        };
-        stage.expect(which, &unsecured).await;
+        let says = [
+            " has no connection to ",
+            &format!("TLS to {address}: the upstream did not finish the handshake in time; "),
+            "is it overloaded, or a port that waits for plaintext?",
+        ];
+        stage.expect(which, &Expected::unavailable("upstream_handshake_timeout", &says)).await;
     }
     stage.end().await;
 }
@@ -135,24 +90,12 @@ async fn an_upstream_that_says_nothing_is_given_up() {
 #[tokio::test]
 async fn an_upstream_whose_name_does_not_resolve_is_named() {
     // An empty label never gets as far as a name server.
-    let mut stage = Stage::start(&[
-        ("otlp_grpc", "{ endpoint: 'no..such:4317', tls: { insecure: true } }".to_owned()),
-        ("otlp_http", "{ endpoint: 'http://no..such:4318' }".to_owned()),
-    ])
-    .await;
-    for which in 0..2 {
-        let expected = Expected {
-            code: Code::Unavailable,
-            http: 503,
-            hint: true,
-            reason: "upstream_unresolvable",
-            says: &[
-                " has no connection to ",
-                "the name no..such cannot be resolved: ",
-                "; check the endpoint's spelling and the DNS settings of this host",
-            ],
-        };
-        stage.expect(which, &expected).await;
-    }
+    let mut stage = Stage::start(&in_clear("no..such:4317", "no..such:4318", "")).await;
+    let says = [
+        " has no connection to ",
+        "the name no..such cannot be resolved: ",
+        "; check the endpoint's spelling and the DNS settings of this host",
+    ];
+    stage.expect_of_all(&Expected::unavailable("upstream_unresolvable", &says)).await;
     stage.end().await;
 }

@@ -2,11 +2,10 @@
 
 use rcgen::SerialNumber;
 use time::Duration;
-use tonic::Code;
 
 use super::backend::{Backend, Reply, Terms, h2, http1, page, tls};
 use super::log;
-use super::stage::{Expected, Stage};
+use super::stage::{Expected, Stage, over_tls};
 use crate::support::eventually::eventually;
 use crate::support::pki::{Ca, TestPki, server_params};
 
@@ -31,14 +30,7 @@ fn exporters(backends: &[Backend; 2], pki: &TestPki, more: &str) -> [(&'static s
     let dir = pki.dir().display();
     let keys = format!("ca_file: {dir}/ca.crt, crl_file: {dir}/upstream.crl{more}");
     let [grpc, http] = backends;
-    [
-        ("otlp_grpc", format!("{{ endpoint: '{}', tls: {{ {keys} }} }}", grpc.name())),
-        ("otlp_http", format!("{{ endpoint: 'https://{}', tls: {{ {keys} }} }}", http.name())),
-    ]
-}
-
-fn refused<'a>(reason: &'a str, says: &'a [&'a str]) -> Expected<'a> {
-    Expected { code: Code::Unavailable, http: 503, hint: true, reason, says }
+    over_tls(grpc.name(), http.name(), &keys)
 }
 
 const DAY: Duration = Duration::days(1);
@@ -58,7 +50,7 @@ async fn a_revoked_upstream_is_refused_with_words() {
             &file,
             "; ",
         ];
-        stage.expect(which, &refused("upstream_cert_revoked", &says)).await;
+        stage.expect(which, &Expected::unavailable("upstream_cert_revoked", &says)).await;
     }
     stage.end().await;
     assert!(backends.iter().all(|backend| backend.seen.requests().is_empty()));
@@ -83,7 +75,7 @@ async fn a_list_that_is_published_ends_the_connections_to_whom_it_names() {
     let before: Vec<_> = backends.iter().map(|backend| backend.seen.requests().len()).collect();
     for which in 0..2 {
         let says = ["its CA CN=Test CA revoked it ("];
-        stage.expect(which, &refused("upstream_cert_revoked", &says)).await;
+        stage.expect(which, &Expected::unavailable("upstream_cert_revoked", &says)).await;
         let said = log::of(stage.id(which)).iter().any(|line| {
             line["message"]
                 == "no connection with the new certificates; it is tried again by itself"
@@ -117,7 +109,7 @@ async fn doubt_about_an_upstream_refuses_it_unless_the_policy_says_otherwise() {
     let mut stage = Stage::start(&[grpc, http, lenient]).await;
     for which in 0..2 {
         let says = ["the revocation list of its CA CN=Test CA in ", "is out of date since "];
-        stage.expect(which, &refused("upstream_crl_expired", &says)).await;
+        stage.expect(which, &Expected::unavailable("upstream_crl_expired", &says)).await;
     }
     stage.expect_ok(2).await;
     stage.end().await;
@@ -128,7 +120,9 @@ async fn doubt_about_an_upstream_refuses_it_unless_the_policy_says_otherwise() {
     let mut stage = Stage::start(&[grpc, http, lenient]).await;
     for which in 0..2 {
         let says = ["no revocation list of its CA CN=Test CA is in ", "(there: CN=Other CA)"];
-        stage.expect(which, &refused("upstream_cert_revocation_unknown", &says)).await;
+        stage
+            .expect(which, &Expected::unavailable("upstream_cert_revocation_unknown", &says))
+            .await;
     }
     stage.expect_ok(2).await;
     stage.end().await;
@@ -149,7 +143,12 @@ async fn a_list_that_runs_out_ends_the_connections_made_under_it() {
         eventually("the connection is gone", || backend.seen.open() == 0).await;
     }
     for which in 0..2 {
-        stage.expect(which, &refused("upstream_crl_expired", &["is out of date since "])).await;
+        stage
+            .expect(
+                which,
+                &Expected::unavailable("upstream_crl_expired", &["is out of date since "]),
+            )
+            .await;
     }
     stage.end().await;
 }
@@ -202,7 +201,7 @@ async fn a_list_that_proves_nothing_is_refused_at_start_and_at_reload() {
     eventually("the forged list is refused", || failing(0) == 1.0 && failing(1) == 1.0).await;
     for which in 0..2 {
         let says = ["its CA CN=Test CA revoked it ("];
-        stage.expect(which, &refused("upstream_cert_revoked", &says)).await;
+        stage.expect(which, &Expected::unavailable("upstream_cert_revoked", &says)).await;
     }
     stage.end().await;
 }

@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _, pb};
 
 use super::backend::{Backend, Reply, Terms, h2, http1, page, tls};
-use super::stage::{Expected, Stage};
+use super::stage::{Expected, Stage, in_clear, over_tls};
 use crate::support::pki::TestPki;
 
 async fn grpc(reply: Reply) -> Backend {
@@ -23,10 +23,7 @@ async fn http(answer: Vec<u8>) -> Backend {
 }
 
 fn blocks(grpc: &Backend, http: &Backend) -> [(&'static str, String); 2] {
-    [
-        ("otlp_grpc", format!("{{ endpoint: '{}', tls: {{ insecure: true }} }}", grpc.address)),
-        ("otlp_http", format!("{{ endpoint: 'http://{}' }}", http.address)),
-    ]
+    in_clear(grpc.address, http.address, "")
 }
 
 fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
@@ -120,23 +117,11 @@ async fn a_silent_refusal_of_our_certificate_is_guessed() {
     let (name, dir) = (backend.name(), pki.dir().display());
     let keys =
         format!("ca_file: {dir}/ca.crt, cert_file: {dir}/client.crt, key_file: {dir}/client.key");
-    let mut stage = Stage::start(&[
-        ("otlp_grpc", format!("{{ endpoint: '{name}', tls: {{ {keys} }} }}")),
-        ("otlp_http", format!("{{ endpoint: 'https://{name}', tls: {{ {keys} }} }}")),
-    ])
-    .await;
-    for which in 0..2 {
-        let expected = Expected {
-            code: Code::Unavailable,
-            http: 503,
-            hint: true,
-            reason: "upstream_rejected_our_certificate",
-            says: &[
-                "closed the connection right after the handshake: it probably refused our certificate CN=test-client",
-                "; the upstream must trust our issuer CN=Test CA (its client CA)",
-            ],
-        };
-        stage.expect(which, &expected).await;
-    }
+    let mut stage = Stage::start(&over_tls(&name, &name, &keys)).await;
+    let says = [
+        "closed the connection right after the handshake: it probably refused our certificate CN=test-client",
+        "; the upstream must trust our issuer CN=Test CA (its client CA)",
+    ];
+    stage.expect_of_all(&Expected::unavailable("upstream_rejected_our_certificate", &says)).await;
     stage.end().await;
 }

@@ -1,7 +1,7 @@
 //! A gateway with exporters whose upstreams fail, each behind a receiver of its own, and a
 //! pipeline beside them whose client must never notice.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -185,6 +185,13 @@ service:
         }
     }
 
+    /// The same of every exporter.
+    pub async fn expect_of_all(&mut self, expected: &Expected<'_>) {
+        for which in 0..self.exporters.len() {
+            self.expect(which, expected).await;
+        }
+    }
+
     /// Sends through an exporter over both protocols; nothing may fail.
     pub async fn expect_ok(&mut self, which: usize) {
         for answer in [self.over_grpc(which).await, self.over_http(which).await] {
@@ -207,7 +214,12 @@ service:
     }
 }
 
-impl Expected<'_> {
+impl<'a> Expected<'a> {
+    /// Nothing was sent: `UNAVAILABLE` or 503, with a hint when to try again.
+    pub fn unavailable(reason: &'a str, says: &'a [&'a str]) -> Self {
+        Self { code: Code::Unavailable, http: 503, hint: true, reason, says }
+    }
+
     fn retryable(&self) -> bool {
         let codes = [
             Code::Cancelled,
@@ -242,6 +254,22 @@ impl Expected<'_> {
         }
         missing(line["error"].as_str().unwrap_or_default(), self.says)
     }
+}
+
+/// An exporter of each kind, without TLS, with more keys.
+pub fn in_clear(grpc: impl Display, http: impl Display, more: &str) -> [(&'static str, String); 2] {
+    [
+        ("otlp_grpc", format!("{{ endpoint: '{grpc}', tls: {{ insecure: true }}{more} }}")),
+        ("otlp_http", format!("{{ endpoint: 'http://{http}'{more} }}")),
+    ]
+}
+
+/// An exporter of each kind, with these keys in its `tls` block.
+pub fn over_tls(grpc: impl Display, http: impl Display, keys: &str) -> [(&'static str, String); 2] {
+    [
+        ("otlp_grpc", format!("{{ endpoint: '{grpc}', tls: {{ {keys} }} }}")),
+        ("otlp_http", format!("{{ endpoint: 'https://{http}', tls: {{ {keys} }} }}")),
+    ]
 }
 
 /// The first of these texts that does not follow those before it.

@@ -4,10 +4,9 @@ use rcgen::date_time_ymd;
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tonic::Code;
 
 use super::backend::{Backend, Reply, Terms, h2, http1, page, tls};
-use super::stage::{Expected, Stage};
+use super::stage::{Expected, Stage, over_tls};
 use crate::support::pki::{Leaf, TestPki, server_params};
 
 /// An exporter of each kind to a backend, with the first client certificate.
@@ -20,15 +19,7 @@ fn both(backend: &Backend, pki: &TestPki) -> [(&'static str, String); 2] {
 }
 
 fn with(backend: &Backend, tls: &str) -> [(&'static str, String); 2] {
-    let name = backend.name();
-    [
-        ("otlp_grpc", format!("{{ endpoint: '{name}', tls: {{ {tls} }} }}")),
-        ("otlp_http", format!("{{ endpoint: 'https://{name}', tls: {{ {tls} }} }}")),
-    ]
-}
-
-fn unavailable<'a>(reason: &'a str, says: &'a [&'a str]) -> Expected<'a> {
-    Expected { code: Code::Unavailable, http: 503, hint: true, reason, says }
+    over_tls(backend.name(), backend.name(), tls)
 }
 
 /// Scenario: the upstream demands certificates of another CA, with TLS 1.2, and with TLS 1.3, where
@@ -58,7 +49,9 @@ async fn an_upstream_that_refuses_our_certificate_is_quoted() {
             &file,
             "; the upstream must trust our issuer CN=Test CA (its client CA)",
         ];
-        stage.expect(which, &unavailable("upstream_rejected_our_certificate", &says)).await;
+        stage
+            .expect(which, &Expected::unavailable("upstream_rejected_our_certificate", &says))
+            .await;
     }
     stage.end().await;
     assert!(backends.iter().all(|backend| backend.seen.requests().is_empty()));
@@ -78,7 +71,7 @@ async fn an_upstream_that_demands_a_certificate_is_understood() {
             "it demands a client certificate, and none is configured; ",
             "set `tls.cert_file` and `tls.key_file` of the exporter",
         ];
-        stage.expect(which, &unavailable("upstream_demands_certificate", &says)).await;
+        stage.expect(which, &Expected::unavailable("upstream_demands_certificate", &says)).await;
     }
     stage.end().await;
 }
@@ -90,7 +83,7 @@ async fn presented(leaf: &Leaf, pki: &TestPki, reason: &str, says: &[&str]) {
     let backend = Backend::start(Some(tls(leaf, &Terms::default())), h2(|_| Reply::ok())).await;
     let mut stage = Stage::start(&both(&backend, pki)).await;
     for which in 0..2 {
-        stage.expect(which, &unavailable(reason, says)).await;
+        stage.expect(which, &Expected::unavailable(reason, says)).await;
     }
     stage.end().await;
     assert!(backend.seen.requests().is_empty(), "nothing is sent");
@@ -151,7 +144,7 @@ async fn an_upstream_without_tls_is_named() {
             "the port speaks no TLS: use its TLS port, or `tls: { insecure: true }` (http:// for \
              otlp_http) if plaintext is meant",
         ];
-        stage.expect(which, &unavailable("upstream_plaintext", &says)).await;
+        stage.expect(which, &Expected::unavailable("upstream_plaintext", &says)).await;
     }
     stage.end().await;
 }
@@ -173,10 +166,10 @@ async fn an_upstream_with_tls_where_plaintext_was_meant_is_named() {
         &*format!("{address} answered with TLS: "),
         "remove tls.insecure, or use its plaintext port",
     ];
-    stage.expect(0, &unavailable("upstream_expects_tls", &says)).await;
+    stage.expect(0, &Expected::unavailable("upstream_expects_tls", &says)).await;
     let says =
         [&*format!("upstream http://{address}/v1/traces: "), "it answered with TLS", "https://"];
-    let expected = Expected { hint: false, ..unavailable("upstream_expects_tls", &says) };
+    let expected = Expected { hint: false, ..Expected::unavailable("upstream_expects_tls", &says) };
     stage.expect(1, &expected).await;
     stage.end().await;
 }
@@ -194,7 +187,7 @@ async fn an_upstream_without_alpn_serves_http_and_not_grpc() {
         "the upstream did not agree on HTTP/2 (ALPN h2), which gRPC needs; ",
         "enable HTTP/2 there (a proxy in front may have it off), or use the otlp_http exporter",
     ];
-    stage.expect(0, &unavailable("upstream_no_alpn", &says)).await;
+    stage.expect(0, &Expected::unavailable("upstream_no_alpn", &says)).await;
     stage.expect_ok(1).await;
     stage.end().await;
     assert_eq!(backend.seen.requests().len(), 2);
@@ -209,7 +202,7 @@ async fn an_exporter_without_a_tls_block_speaks_tls() {
     let mut stage =
         Stage::start(&[("otlp_grpc", format!("{{ endpoint: '{}' }}", backend.name()))]).await;
     let says = ["TLS to ", "the upstream answered with plaintext", "`tls: { insecure: true }`"];
-    stage.expect(0, &unavailable("upstream_plaintext", &says)).await;
+    stage.expect(0, &Expected::unavailable("upstream_plaintext", &says)).await;
     stage.end().await;
     assert!(backend.seen.requests().is_empty());
 }
