@@ -259,7 +259,7 @@ async fn serve(
         Ok(stream) => endpoint.serve(stream, accepted.peer, draining).await,
         Err(error) => debug!(peer = %accepted.peer, %error, "cannot watch the connection"),
     }
-    drop((accepted.permit, accepted.descriptor));
+    drop(accepted.permit);
 }
 
 /// Counts a connection of a worker for as long as it lives.

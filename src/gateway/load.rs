@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::acceptor::Acceptor;
 use crate::config::Config;
 use crate::config::Problem;
-use crate::config::sections::Server;
+use crate::config::sections::{Server, ServerLimits};
 use crate::config::types::{ComponentId, ListenAddress};
 use crate::connection::Settings;
 use crate::extension::ListenerLine;
@@ -37,7 +37,7 @@ pub(crate) struct Loaded {
 pub(super) struct Site {
     pub(super) key_path: String,
     pub(super) listen: ListenAddress,
-    pub(super) max_connections: usize,
+    pub(super) limits: ServerLimits,
     pub(super) security: &'static str,
     /// Its `tls` block, to be read again.
     pub(super) subject: Option<Subject>,
@@ -154,7 +154,7 @@ impl Part<'_> {
         let site = Site {
             key_path: self.server.key_path.clone(),
             listen: self.server.listen.clone(),
-            max_connections: limits.max_connections,
+            limits: limits.clone(),
             security,
             subject,
         };

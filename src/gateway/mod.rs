@@ -70,8 +70,7 @@ impl Gateway {
         let descriptors = Descriptors::of_this_process();
         for site in sites {
             let metrics = plan.metrics.clone();
-            match Listener::bind(&site.key_path, &site.listen, site.max_connections, metrics).await
-            {
+            match Listener::bind(&site.key_path, &site.listen, &site.limits, metrics).await {
                 Ok(listener) => {
                     lines.push(site.line(listener.address()));
                     listeners.push(listener.sharing(descriptors.clone()));

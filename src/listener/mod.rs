@@ -7,10 +7,11 @@ mod bind;
 mod descriptors;
 mod errors;
 mod holder;
+mod sources;
 
 use std::fs::File;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::SocketAddr as UnixAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,10 +22,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error, info, warn};
 
+use crate::config::sections::ServerLimits;
 use crate::config::types::ListenAddress;
 use crate::listener::errors::{Backoff, Class};
+use crate::listener::sources::{Place, Sources};
 use crate::metrics::Metrics;
 use crate::shutdown::Draining;
+use crate::telemetry::{Repeats, Verdict};
 
 pub(crate) use bind::BindError;
 pub(crate) use descriptors::Descriptors;
@@ -38,6 +42,9 @@ pub(crate) struct Listener {
     open: Arc<Semaphore>,
     descriptors: Descriptors,
     max_connections: usize,
+    /// `None`: each may have all there are.
+    sources: Option<Sources>,
+    repeats: Repeats,
     metrics: Metrics,
     /// Held so that there is a descriptor left to turn peers away with.
     reserve: Option<File>,
@@ -50,11 +57,17 @@ pub(crate) struct Accepted {
     pub(crate) stream: RawStream,
     /// The peer's address, for messages.
     pub(crate) peer: Arc<str>,
-    /// Counts against `max_connections` for as long as it lives.
-    pub(crate) permit: OwnedSemaphorePermit,
-    /// Counts against the limit of open files.
-    pub(crate) descriptor: OwnedSemaphorePermit,
+    /// Counts as open for as long as it lives.
+    pub(crate) permit: Permit,
 }
+
+/// A place within `max_connections`, within the limit of open files, and within its source's share.
+#[derive(Debug)]
+pub(crate) struct Permit(
+    #[expect(dead_code, reason = "held to be dropped")] OwnedSemaphorePermit,
+    #[expect(dead_code, reason = "held to be dropped")] OwnedSemaphorePermit,
+    #[expect(dead_code, reason = "held to be dropped")] Option<Place>,
+);
 
 /// An accepted socket.
 #[derive(Debug)]
@@ -81,7 +94,7 @@ impl Listener {
     pub(crate) async fn bind(
         key_path: &str,
         listen: &ListenAddress,
-        max_connections: usize,
+        limits: &ServerLimits,
         metrics: Metrics,
     ) -> Result<Self, BindError> {
         let failed = |source| BindError::Failed {
@@ -102,7 +115,7 @@ impl Listener {
                 (Socket::Unix(UnixListener::from_std(listener).map_err(failed)?, file), shown)
             }
         };
-        let max_connections = max_connections.min(Semaphore::MAX_PERMITS);
+        let max_connections = limits.max_connections.min(Semaphore::MAX_PERMITS);
         Ok(Self {
             key_path: key_path.to_owned(),
             address,
@@ -110,6 +123,8 @@ impl Listener {
             open: Arc::new(Semaphore::new(max_connections)),
             descriptors: Descriptors::default(),
             max_connections,
+            sources: limits.max_connections_per_source.map(Sources::new),
+            repeats: Repeats::default(),
             metrics,
             reserve: File::open(RESERVE).ok(),
         })
@@ -139,12 +154,12 @@ impl Listener {
         let mut is_full = false;
         loop {
             match self.socket.accept().await {
-                Ok((stream, peer)) => {
+                Ok(arrival) => {
                     if backoff.is_waiting() {
                         backoff.reset();
                         info!(listener = %self.key_path, "accepting connections again");
                     }
-                    is_full = self.admit(stream, peer, is_full, hand_over);
+                    is_full = self.admit(arrival, is_full, hand_over);
                 }
                 Err(failure) => {
                     let class = Class::of(&failure);
@@ -167,8 +182,7 @@ impl Listener {
     /// kernel's queue from hiding the overload. Returns whether the listener is full.
     fn admit(
         &self,
-        stream: RawStream,
-        peer: Arc<str>,
+        Arrival { stream, peer, ip }: Arrival,
         was_full: bool,
         hand_over: &impl Fn(Accepted),
     ) -> bool {
@@ -200,8 +214,34 @@ impl Listener {
             }
             return true;
         };
-        hand_over(Accepted { stream, peer, permit, descriptor });
+        let place = match self.sources.as_ref().zip(ip).map(|(sources, ip)| sources.take(ip)) {
+            Some(None) => {
+                self.turn_away(&peer);
+                return false;
+            }
+            place => place.flatten(),
+        };
+        hand_over(Accepted { stream, peer, permit: Permit(permit, descriptor, place) });
         false
+    }
+
+    /// Counts and tells that a peer's source has as many connections as it may.
+    fn turn_away(&self, peer: &str) {
+        const REASON: &str = "max_connections_per_source";
+        self.metrics.accept_error(REASON);
+        if let Verdict::Say { repeated, unsaid } = self.repeats.weigh(REASON, "", peer) {
+            warn!(
+                listener = %self.key_path,
+                peer,
+                max_connections_per_source = self.sources.as_ref().map(Sources::most),
+                reason = REASON,
+                repeated,
+                others_not_logged = unsaid,
+                help = "find out why it opens so many; raise max_connections_per_source there if \
+                        many senders share this address",
+                "closing new connections of one source: as many are open as it may have"
+            );
+        }
     }
 
     fn report(&self, failure: &io::Error, class: Class, backoff: &Backoff) {
@@ -228,19 +268,30 @@ impl Listener {
     }
 }
 
+/// A connection that nobody has looked at.
+struct Arrival {
+    stream: RawStream,
+    /// For messages.
+    peer: Arc<str>,
+    /// `None` on unix sockets.
+    ip: Option<IpAddr>,
+}
+
 impl Socket {
     /// Cancel-safe.
-    async fn accept(&self) -> io::Result<(RawStream, Arc<str>)> {
+    async fn accept(&self) -> io::Result<Arrival> {
         // The streams go to another runtime: they leave this one's poller at once.
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-                Ok((RawStream::Tcp(stream.into_std()?), peer.to_string().into()))
+                let stream = RawStream::Tcp(stream.into_std()?);
+                Ok(Arrival { stream, peer: peer.to_string().into(), ip: Some(peer.ip()) })
             }
             Self::Unix(listener, _) => {
                 let (stream, peer) = listener.accept().await?;
-                Ok((RawStream::Unix(stream.into_std()?), name(&peer.into()).into()))
+                let stream = RawStream::Unix(stream.into_std()?);
+                Ok(Arrival { stream, peer: name(&peer.into()).into(), ip: None })
             }
         }
     }

@@ -10,10 +10,14 @@ use crate::shutdown::Drain;
 
 const KEY: &str = "receivers.otlp.protocols.grpc";
 
-async fn tcp(max_connections: usize) -> (Listener, Metrics) {
+fn limits(max_connections: usize) -> ServerLimits {
+    ServerLimits { max_connections, ..ServerLimits::default() }
+}
+
+async fn tcp(limits: &ServerLimits) -> (Listener, Metrics) {
     let metrics = Metrics::default();
     let address = ListenAddress::Tcp("127.0.0.1:0".to_owned());
-    let listener = Listener::bind(KEY, &address, max_connections, metrics.clone()).await.unwrap();
+    let listener = Listener::bind(KEY, &address, limits, metrics.clone()).await.unwrap();
     (listener, metrics)
 }
 
@@ -38,7 +42,7 @@ fn count(metrics: &Metrics, reason: &str) -> u64 {
 /// Guarantees: the third is closed and counted, the next one is served.
 #[tokio::test]
 async fn connections_are_served_up_to_the_cap_and_closed_above_it() {
-    let (listener, metrics) = tcp(2).await;
+    let (listener, metrics) = tcp(&limits(2)).await;
     let address = listener.address().to_owned();
     let (mut accepted, _drain) = start(listener);
     let connect = || std::net::TcpStream::connect(&address).unwrap();
@@ -53,11 +57,41 @@ async fn connections_are_served_up_to_the_cap_and_closed_above_it() {
     assert!(accepted.recv().await.is_some());
 }
 
+/// Scenario: two connections are allowed for one source; it opens three, and another source one.
+/// Guarantees: only the third is closed, counted and told of; one that ends makes room.
+#[tokio::test]
+async fn a_source_has_as_many_connections_as_it_may_and_others_are_served() {
+    let limits = ServerLimits { max_connections_per_source: Some(2), ..limits(8) };
+    let (listener, metrics) = tcp(&limits).await;
+    let address: SocketAddr = listener.address().parse().unwrap();
+    let (mut accepted, _drain) = start(listener);
+    let (_first, _second) = (connect_from(1, address), connect_from(1, address));
+    let (served, _also_served) = (accepted.recv().await.unwrap(), accepted.recv().await.unwrap());
+    let mut third = connect_from(1, address);
+    third.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let _closed = tokio::task::spawn_blocking(move || third.read(&mut [0; 1])).await.unwrap();
+    assert_eq!(count(&metrics, "max_connections_per_source"), 1);
+    let _other = connect_from(2, address);
+    assert!(accepted.recv().await.unwrap().peer.starts_with("127.0.0.2:"));
+    drop(served);
+    let _fourth = connect_from(1, address);
+    assert!(accepted.recv().await.unwrap().peer.starts_with("127.0.0.1:"));
+    assert_eq!(count(&metrics, "max_connections_per_source"), 1);
+}
+
+/// From `127.0.0.HOST`.
+fn connect_from(host: u8, address: SocketAddr) -> std::net::TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, host], 0)).into()).unwrap();
+    socket.connect(&address.into()).unwrap();
+    socket.into()
+}
+
 /// Guarantees: `:port` serves both families, as in Go, with the peer's address in its own form.
 #[tokio::test]
 async fn an_empty_host_listens_on_both_families() {
     let address = ListenAddress::Tcp(":0".to_owned());
-    let listener = Listener::bind(KEY, &address, 8, Metrics::default()).await.unwrap();
+    let listener = Listener::bind(KEY, &address, &limits(8), Metrics::default()).await.unwrap();
     let port = listener.address().rsplit_once(':').unwrap().1.parse::<u16>().unwrap();
     let (mut accepted, _drain) = start(listener);
     let _four = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -76,7 +110,8 @@ async fn a_stale_socket_file_is_replaced_and_no_other_file() {
     let path = folder.path().join("otlp.sock");
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let address = ListenAddress::Unix(path.clone());
-    let bind = || Listener::bind(KEY, &address, 8, Metrics::default());
+    let limits = limits(8);
+    let bind = || Listener::bind(KEY, &address, &limits, Metrics::default());
     let listener = bind().await.unwrap();
     assert!(matches!(bind().await, Err(BindError::Taken { .. })));
     let (mut accepted, drain) = start(listener);
@@ -94,9 +129,9 @@ async fn a_stale_socket_file_is_replaced_and_no_other_file() {
 async fn an_abstract_socket_leaves_no_file() {
     let name = format!("@portcullis-test-{}", std::process::id());
     let address = ListenAddress::Unix(PathBuf::from(&name));
-    let _listener = Listener::bind(KEY, &address, 8, Metrics::default()).await.unwrap();
+    let _listener = Listener::bind(KEY, &address, &limits(8), Metrics::default()).await.unwrap();
     assert!(!std::path::Path::new(&name).exists());
-    let again = Listener::bind(KEY, &address, 8, Metrics::default()).await;
+    let again = Listener::bind(KEY, &address, &limits(8), Metrics::default()).await;
     assert!(matches!(again, Err(BindError::Taken { .. })));
 }
 
@@ -106,7 +141,7 @@ async fn an_address_that_is_not_ours_is_refused_with_the_key() {
     for (address, reason) in [("192.0.2.1:0", "listen_not_local"), ("127.0.0.1", "listen_resolve")]
     {
         let listen = ListenAddress::Tcp(address.to_owned());
-        let error = Listener::bind(KEY, &listen, 8, Metrics::default()).await.unwrap_err();
+        let error = Listener::bind(KEY, &listen, &limits(8), Metrics::default()).await.unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with(&format!("{KEY}.endpoint: ")), "{text}");
         assert!(text.contains(reason) && text.contains(address), "{text}");
@@ -121,7 +156,7 @@ async fn connections_use_up_no_more_files_than_they_may() {
     let (metrics, listen) = (Metrics::default(), ListenAddress::Tcp("127.0.0.1:0".to_owned()));
     let mut inboxes = Vec::new();
     for _ in 0..2 {
-        let listener = Listener::bind(KEY, &listen, 8, metrics.clone()).await.unwrap();
+        let listener = Listener::bind(KEY, &listen, &limits(8), metrics.clone()).await.unwrap();
         let address = listener.address().to_owned();
         let (accepted, drain) = start(listener.sharing(descriptors.clone()));
         inboxes.push((address, accepted, drain));
@@ -159,7 +194,7 @@ fn running_out_of_descriptors_is_survived() {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let (listener, metrics) = tcp(1000).await;
+        let (listener, metrics) = tcp(&limits(1000)).await;
         let address: SocketAddr = listener.address().parse().unwrap();
         let (mut accepted, _drain) = start(listener);
         let mut peers: Vec<_> =

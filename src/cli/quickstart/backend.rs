@@ -77,8 +77,7 @@ impl Backend {
         let metrics = Metrics::default();
         let listen = ListenAddress::Tcp(format!("localhost:{port}"));
         let limits = ServerLimits::default();
-        let listener =
-            Listener::bind(NAME, &listen, limits.max_connections, metrics.clone()).await?;
+        let listener = Listener::bind(NAME, &listen, &limits, metrics.clone()).await?;
         let tls = ServerTls {
             common: TlsCommon {
                 cert: Some(pem(&folder.backend.cert)),
@@ -110,14 +109,14 @@ impl Backend {
         });
         let serving = async {
             let mut connections = JoinSet::new();
-            while let Some(Accepted { stream, peer, permit, descriptor }) = accepted.recv().await {
+            while let Some(Accepted { stream, peer, permit }) = accepted.recv().await {
                 let RawStream::Tcp(stream) = stream else { continue };
                 let Ok(stream) = TcpStream::from_std(stream) else { continue };
                 let endpoint = Arc::clone(&self.endpoint);
                 let served = endpoint.serve(Stream::from(stream), peer, draining.clone());
                 connections.spawn(async move {
                     served.await;
-                    drop((permit, descriptor));
+                    drop(permit);
                 });
                 while connections.try_join_next().is_some() {}
             }

@@ -207,6 +207,7 @@ fn limits(section: &Section<'_>) -> ServerLimits {
     let some = |key| section.duration(key).filter(|duration| !duration.is_zero());
     ServerLimits {
         max_connections: count("max_connections", defaults.max_connections),
+        max_connections_per_source: section.number("max_connections_per_source", 1..=MAX),
         max_handshakes: count("max_handshakes", defaults.max_handshakes),
         handshake_timeout: deadline("handshake_timeout", defaults.handshake_timeout),
         header_timeout: deadline("read_header_timeout", defaults.header_timeout),

@@ -60,6 +60,10 @@ impl Server {
 pub struct ServerLimits {
     /// Ours, `max_connections`: open connections on this listener. Default 10000.
     pub max_connections: usize,
+    /// Ours, `max_connections_per_source`: open connections of one IPv4 address, or one network of
+    /// 64 bits of IPv6. Without it, one machine can take all of `max_connections`. Default: no more
+    /// bound than that, for senders behind a proxy or NAT share one address.
+    pub max_connections_per_source: Option<usize>,
     /// Ours, `max_handshakes`: TLS handshakes at one time. Default 256.
     pub max_handshakes: usize,
     /// Ours, `handshake_timeout`: TCP accept to the end of the TLS handshake. Default 10 s.
@@ -94,6 +98,7 @@ impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             max_connections: 10_000,
+            max_connections_per_source: None,
             max_handshakes: 256,
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(30),

@@ -66,6 +66,8 @@ const RECEIVERS: &[Case] = &[
     (GRPC, "middlewares: [{id: my_gate}]", "middlewares[0].id", "unknown_component"),
     (GRPC, "handshake_timeout: -1s", "handshake_timeout", "out_of_range"),
     (GRPC, "max_connections: 0", "max_connections", "out_of_range"),
+    (GRPC, "max_connections_per_source: 0", "max_connections_per_source", "out_of_range"),
+    (HTTP, "max_connections_per_source: many", "max_connections_per_source", "wrong_type"),
     (GRPC, "tls_settings: {cert_file: a, key_file: b}", "tls_settings", "unknown_key"),
     (GRPC, "cert_file: a", "cert_file", "unknown_key"),
     (GRPC, "tls: on", "tls", "wrong_type"),
