@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::aside::Aside;
 use crate::config::sections::{self, ClientTls, GrpcExporter, HttpExporter};
 use crate::config::types::{ComponentId, Upstream};
 use crate::exporter::debug::Debug;
@@ -83,7 +84,8 @@ impl Credentials {
 }
 
 impl Blueprint {
-    /// Reads files and opens outputs. Warnings are for the log.
+    /// Reads files and opens outputs. Large batches are encoded in `aside`. Warnings are for the
+    /// log.
     ///
     /// # Errors
     ///
@@ -91,13 +93,18 @@ impl Blueprint {
     pub(crate) fn load(
         id: &ComponentId,
         config: &sections::Exporter,
+        aside: &Aside,
         metrics: &Metrics,
         warnings: &mut Vec<String>,
     ) -> Result<Self, LoadError> {
         let plan = match config {
-            sections::Exporter::Grpc(config) => return Self::grpc(id, config, metrics, warnings),
+            sections::Exporter::Grpc(config) => {
+                return Self::grpc(id, config, aside, metrics, warnings);
+            }
             sections::Exporter::Debug(config) => Plan::Debug(Arc::new(Debug::new(id, config)?)),
-            sections::Exporter::Http(config) => return Self::http(id, config, metrics, warnings),
+            sections::Exporter::Http(config) => {
+                return Self::http(id, config, aside, metrics, warnings);
+            }
             sections::Exporter::Nop => Plan::Nop,
         };
         Ok(Self {
@@ -111,10 +118,11 @@ impl Blueprint {
     fn grpc(
         id: &ComponentId,
         config: &GrpcExporter,
+        aside: &Aside,
         metrics: &Metrics,
         warnings: &mut Vec<String>,
     ) -> Result<Self, LoadError> {
-        let template = Template::new(config, warnings)?;
+        let template = Template::new(config, aside, warnings)?;
         let credentials = match &config.tls {
             Some(tls) => Some(Credentials::load(id, tls, &[b"h2"], warnings)?),
             None => None,
@@ -136,6 +144,7 @@ impl Blueprint {
     fn http(
         id: &ComponentId,
         config: &HttpExporter,
+        aside: &Aside,
         metrics: &Metrics,
         warnings: &mut Vec<String>,
     ) -> Result<Self, LoadError> {
@@ -148,7 +157,7 @@ impl Blueprint {
             None
         };
         let watch = credentials.as_ref().map(Credentials::watch);
-        let template = Arc::new(http::Template::new(config, watch.as_ref())?);
+        let template = Arc::new(http::Template::new(config, aside, watch.as_ref())?);
         let counted = std::array::from_fn(|index| match template.target(index) {
             Some(Target { host, port, path, .. }) => metrics.exporter(id, host, *port, Some(path)),
             None => metrics.exporter(id, "", 0, None),

@@ -16,16 +16,20 @@ mod payload;
 pub(crate) mod route;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod upstream;
 
 use std::sync::Arc;
 
+use tonic::Code;
 use tracing::warn;
 
+use crate::aside::Undone;
 use crate::batch::Batch;
 use crate::config::types::ComponentId;
 use crate::metrics::ExporterMetrics;
-use crate::outcome::{Accepted, Failure, Outcome, PartialSuccess};
+use crate::outcome::{Accepted, Failure, Outcome, PartialSuccess, Side};
 use crate::signal::Signal;
 
 pub(crate) use blueprint::{Blueprint, Credentials, LoadError};
@@ -137,6 +141,25 @@ impl Exporter {
             "export failed; the sender was told",
         );
     }
+}
+
+/// Nothing was sent, for the batch could not be encoded.
+fn not_encoded(undone: Undone, exporter: &str) -> Failure {
+    let (code, reason, why) = match undone {
+        Undone::Late => (
+            Code::DeadlineExceeded,
+            "encoding_deadline",
+            "the gateway has too much to compress to be done with this batch before its deadline, \
+             and has not sent it: send smaller batches, or later; its operator may raise \
+             service.side_threads, or send what is not compressed",
+        ),
+        Undone::Panicked => (
+            Code::Internal,
+            "encoding_panicked",
+            "the gateway broke down over this batch, and has not sent it: please report it",
+        ),
+    };
+    Failure::new(code, Side::Internal, reason, format!("exporter {exporter}: {why}"))
 }
 
 /// What exporters call themselves: `portcullis/VERSION (OS/ARCH)`.

@@ -51,6 +51,7 @@ fn config(health: HealthCheck, reader_port: u16) -> Config {
             )]),
             telemetry: Telemetry { metrics_readers: vec![reader], ..Telemetry::default() },
             workers: None,
+            side_threads: None,
             shutdown_timeout: Duration::from_secs(1),
         },
     }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::acceptor::Acceptor;
+use crate::aside::Aside;
 use crate::config::Config;
 use crate::config::Problem;
 use crate::config::sections::{Server, ServerLimits};
@@ -63,7 +64,8 @@ impl Loaded {
         let mut sites = Vec::new();
         let mut endpoints = Vec::new();
         let seen = Seen::default();
-        for part in parts(&config, &metrics) {
+        let aside = Aside::new(config.service.side_threads.unwrap_or_else(cores).max(1));
+        for part in parts(&config, &aside, &metrics) {
             match part.load(&metrics, &seen, &mut warnings) {
                 Ok((site, endpoint)) => {
                     sites.push(site);
@@ -72,7 +74,7 @@ impl Loaded {
                 Err(problem) => problems.push(problem),
             }
         }
-        match pipeline::Shared::load(&config, &metrics) {
+        match pipeline::Shared::load(&config, &aside, &metrics) {
             Ok((shared, found)) if problems.is_empty() => {
                 warnings.extend(found.into_iter().map(Warning::Exporter));
                 let plan = Arc::new(Plan { config, shared, endpoints, metrics });
@@ -96,6 +98,11 @@ impl Site {
     }
 }
 
+/// The number of processors: what runs threads that keep one busy makes so many by default.
+pub(super) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// One server block of one receiver.
 struct Part<'a> {
     id: &'a ComponentId,
@@ -105,7 +112,7 @@ struct Part<'a> {
 }
 
 /// Every server block of every receiver that a pipeline uses.
-fn parts<'a>(config: &'a Config, metrics: &Metrics) -> Vec<Part<'a>> {
+fn parts<'a>(config: &'a Config, aside: &Aside, metrics: &Metrics) -> Vec<Part<'a>> {
     let is_used = |id: &ComponentId| {
         config.service.pipelines.values().any(|pipeline| pipeline.receivers.contains(id))
     };
@@ -115,7 +122,7 @@ fn parts<'a>(config: &'a Config, metrics: &Metrics) -> Vec<Part<'a>> {
             parts.push(Part {
                 id,
                 server: &grpc.server,
-                receiver: receiver::Shared::grpc(id, grpc, metrics),
+                receiver: receiver::Shared::grpc(id, grpc, aside, metrics),
                 keep_alive: true,
             });
         }
@@ -123,7 +130,7 @@ fn parts<'a>(config: &'a Config, metrics: &Metrics) -> Vec<Part<'a>> {
             parts.push(Part {
                 id,
                 server: &http.server,
-                receiver: receiver::Shared::http(id, http, metrics),
+                receiver: receiver::Shared::http(id, http, aside, metrics),
                 keep_alive: http.keep_alives_enabled,
             });
         }

@@ -246,8 +246,7 @@ async fn next(requests: &mut mpsc::Receiver<Request>) -> Request {
 }
 
 fn worker_count(config: &Config) -> usize {
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    config.service.workers.unwrap_or_else(cores).max(1)
+    config.service.workers.unwrap_or_else(load::cores).max(1)
 }
 
 fn tell_init_system(state: NotifyState<'_>) {

@@ -37,6 +37,7 @@ fn config() -> Config {
             pipelines,
             telemetry: Telemetry::default(),
             workers: Some(2),
+            side_threads: None,
             shutdown_timeout: Duration::from_secs(10),
         },
     }
@@ -57,6 +58,18 @@ async fn a_gateway_answers_and_drains() {
     assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
     requests.send(Request::Drain).await.unwrap();
     assert_eq!(running.await.unwrap().unwrap(), Ended { unanswered: 0 });
+}
+
+/// Guarantees: `service.side_threads` is how much long work is done at a time, and each processor
+/// does some without it.
+#[tokio::test]
+async fn long_work_has_the_room_that_the_configuration_gives_it() {
+    for (configured, expected) in [(Some(1), 1), (Some(3), 3), (None, load::cores())] {
+        let mut config = config();
+        config.service.side_threads = configured;
+        let loaded = Loaded::load(config, Metrics::default()).unwrap();
+        assert_eq!(loaded.plan.endpoints[0].receiver.aside().room(), expected);
+    }
 }
 
 /// Scenario: two gateways with the same port.

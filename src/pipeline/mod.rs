@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use tonic::Code;
 
-use crate::aside;
+use crate::aside::{Aside, Undone};
 use crate::batch::Batch;
 use crate::config::Config;
 use crate::config::types::ComponentId;
@@ -65,7 +65,8 @@ impl Pipelines {
                 };
                 own.push(exporter);
             }
-            let built = Arc::new(Pipeline { processors: shared.processors(id)?, exporters: own });
+            let (processors, aside) = (shared.processors(id)?, shared.aside().clone());
+            let built = Arc::new(Pipeline { processors, aside, exporters: own });
             for receiver in &pipeline.receivers {
                 let signals = routes.entry(receiver.clone()).or_default();
                 if let Some(route) = signals.get_mut(id.signal.index()) {
@@ -133,6 +134,8 @@ impl Consumer for Entry {
 #[derive(Debug)]
 struct Pipeline {
     processors: Arc<Processors>,
+    /// Where large batches are edited.
+    aside: Aside,
     exporters: Vec<Arc<Exporter>>,
 }
 
@@ -165,21 +168,30 @@ impl Pipeline {
     /// gives the edit up only if it has not begun.
     async fn edit_aside(&self, batch: Batch) -> Result<Batch, Failure> {
         let processors = Arc::clone(&self.processors);
-        aside::run(move || processors.apply(batch)).await.unwrap_or_else(|| Err(broke()))
+        let edited = self.aside.run(batch.deadline, move || processors.apply(batch)).await;
+        edited.unwrap_or_else(|undone| Err(not_edited(undone)))
     }
 }
 
 /// A worker is held up for a few milliseconds by editing so much.
 const LONG: usize = 512 << 10;
 
-/// A fault of the program.
-fn broke() -> Failure {
-    Failure::new(
-        Code::Internal,
-        Side::Internal,
-        "edit_panicked",
-        "the gateway broke down while it set the attributes of this request: please report it",
-    )
+fn not_edited(undone: Undone) -> Failure {
+    let (code, reason, message) = match undone {
+        Undone::Late => (
+            Code::DeadlineExceeded,
+            "edit_deadline",
+            "the gateway has too much to do to be done with the attributes of this request before \
+             its deadline: send smaller batches, or later; its operator may raise \
+             service.side_threads",
+        ),
+        Undone::Panicked => (
+            Code::Internal,
+            "edit_panicked",
+            "the gateway broke down while it set the attributes of this request: please report it",
+        ),
+    };
+    Failure::new(code, Side::Internal, reason, message)
 }
 
 /// What a receiver is told that hands in a signal it was told not to.

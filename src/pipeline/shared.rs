@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::aside::Aside;
 use crate::config::Config;
 use crate::config::sections::PipelineId;
 use crate::config::types::ComponentId;
@@ -17,6 +18,7 @@ use crate::processor::{ProcessorError, Processors};
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     metrics: Metrics,
+    aside: Aside,
     blueprints: Arc<BTreeMap<ComponentId, Blueprint>>,
     processors: Arc<BTreeMap<PipelineId, Arc<Processors>>>,
 }
@@ -30,6 +32,7 @@ impl Shared {
     /// Every problem found, not only the first.
     pub(crate) fn load(
         config: &Config,
+        aside: &Aside,
         metrics: &Metrics,
     ) -> Result<(Self, Vec<String>), Vec<BuildError>> {
         let mut warnings = Vec::new();
@@ -54,7 +57,7 @@ impl Shared {
             if !used.contains(id) {
                 continue;
             }
-            match Blueprint::load(id, exporter, metrics, &mut warnings) {
+            match Blueprint::load(id, exporter, aside, metrics, &mut warnings) {
                 Ok(blueprint) => {
                     blueprints.insert(id.clone(), blueprint);
                 }
@@ -66,6 +69,7 @@ impl Shared {
         }
         let shared = Self {
             metrics: metrics.clone(),
+            aside: aside.clone(),
             blueprints: Arc::new(blueprints),
             processors: Arc::new(processors),
         };
@@ -80,6 +84,11 @@ impl Shared {
     /// The instruments of the gateway.
     pub(super) fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Where large batches are edited and encoded.
+    pub(super) fn aside(&self) -> &Aside {
+        &self.aside
     }
 
     /// A worker's own copy of an exporter.

@@ -35,7 +35,8 @@ fn entry(pipelines: Vec<Vec<&Fake>>) -> Entry {
                 .enumerate()
                 .map(|(n, fake)| Arc::new(fake.exporter(&n.to_string())))
                 .collect();
-            Arc::new(Pipeline { processors: Arc::new(Processors::build(&[]).unwrap()), exporters })
+            let processors = Arc::new(Processors::build(&[]).unwrap());
+            Arc::new(Pipeline { processors, aside: Aside::new(1), exporters })
         })
         .collect();
     Entry { routes: Arc::new(routes), metrics: Metrics::default() }
@@ -108,48 +109,68 @@ fn partial_successes_are_summed_and_never_exceed_the_items() {
     assert_eq!(run(&entry, batch(Signal::Traces, 3)), partly(3, "old; big"));
 }
 
-/// Scenario: a request of a megabyte and a small one; an edit applies to both. There is no room for
-/// work beside the thread until the small one is answered.
-/// Guarantees: the large one does not keep the thread from others, and both are edited.
-#[test]
-fn a_large_request_is_edited_beside_the_thread_that_serves_others() {
+/// A pipeline that sets an attribute and gives its batches to `fake`.
+fn editing(fake: &Fake) -> Pipeline {
     let action = AttributeAction::Upsert(LiteralValue::Bool(true));
     let edit = AttributeEdit { level: AttributeLevel::Resource, key: "k".to_owned(), action };
     let processors = Processors::build(&[&Processor::Attributes(vec![edit])]).unwrap();
-    let fake = Fake::new(ok());
     let exporters = vec![Arc::new(fake.exporter("a"))];
-    let pipeline = Pipeline { processors: Arc::new(processors), exporters };
-    // An empty resource, and a long field that OTLP does not know.
+    Pipeline { processors: Arc::new(processors), aside: Aside::new(1), exporters }
+}
+
+/// An empty resource, and a long field that OTLP does not know.
+fn large(patience: Duration) -> Batch {
     let unknown = [b"\x0a\x00\xea\x04\x80\x80\x20", vec![0; LONG].as_slice()].concat();
-    let large = Rope::from(Bytes::from(unknown));
-    let large = Batch { decoded: large, ..batch(Signal::Traces, 1) };
-    let small = batch(Signal::Traces, 2);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let metrics = Metrics::default();
-    let consume = |batch| pipeline.consume(batch, &metrics);
-    let (release, gate) = std::sync::mpsc::channel::<()>();
-    let gate = Arc::new(std::sync::Mutex::new(gate));
-    let (one, two) = runtime.block_on(async {
-        let mut busy = tokio::task::JoinSet::new();
-        for _ in 0..std::thread::available_parallelism().unwrap().get() {
-            let gate = Arc::clone(&gate);
-            busy.spawn(aside::run(move || gate.lock().unwrap().recv().is_err()));
-        }
-        // All of them have asked for room after this.
-        tokio::task::yield_now().await;
-        let small = async {
-            let answer = consume(small).await;
-            drop(release);
-            answer
-        };
-        tokio::join!(consume(large), small)
-    });
+    let deadline = Instant::now() + patience;
+    Batch { decoded: Rope::from(Bytes::from(unknown)), deadline, ..batch(Signal::Traces, 1) }
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Scenario: a request of a megabyte and a small one; an edit applies to both. There is no room for
+/// work beside the thread until the small one is answered.
+/// Guarantees: the large one does not keep the thread from others, and both are edited.
+#[tokio::test]
+async fn a_large_request_is_edited_beside_the_thread_that_serves_others() {
+    let fake = Fake::new(ok());
+    let (pipeline, metrics) = (editing(&fake), Metrics::default());
+    let busy = pipeline.aside.occupy().await;
+    let small = async {
+        let answer = pipeline.consume(batch(Signal::Traces, 2), &metrics).await;
+        drop(busy);
+        answer
+    };
+    let (one, two) = tokio::join!(pipeline.consume(large(PATIENCE), &metrics), small);
     assert_eq!((one, two), (ok(), ok()));
     let seen = fake.seen();
     assert_eq!(seen.iter().map(|batch| batch.items).collect::<Vec<_>>(), [2, 1]);
     let added = seen[0].decoded.len() - 2;
     assert!(added > 0);
     assert_eq!(seen[1].decoded.len(), LONG + 7 + added);
+}
+
+/// Scenario: a large request for whose edit there is no room until its deadline, one over which the
+/// program breaks down, and one more.
+/// Guarantees: each of the first two fails by itself, is counted and goes nowhere; the last is
+/// edited.
+#[tokio::test]
+async fn an_edit_that_is_too_late_or_panics_fails_its_request_alone() {
+    let fake = Fake::new(ok());
+    let (pipeline, metrics) = (editing(&fake), Metrics::default());
+    let busy = pipeline.aside.occupy().await;
+    let late = pipeline.consume(large(Duration::from_millis(50)), &metrics).await.unwrap_err();
+    assert_eq!((late.code, late.reason), (Code::DeadlineExceeded, "edit_deadline"));
+    assert!(late.is_retryable());
+    drop(busy);
+    pipeline.aside.break_next();
+    let broken = pipeline.consume(large(PATIENCE), &metrics).await.unwrap_err();
+    assert_eq!((broken.code, broken.reason), (Code::Internal, "edit_panicked"));
+    for reason in ["edit_deadline", "edit_panicked"] {
+        let counted = format!("portcullis_requests_refused_total{{reason=\"{reason}\"}} 1\n");
+        assert!(metrics.render().contains(&counted), "{}", metrics.render());
+    }
+    assert!(fake.seen().is_empty());
+    assert_eq!(pipeline.consume(large(PATIENCE), &metrics).await, ok());
 }
 
 fn answers() -> impl Strategy<Value = Outcome> {

@@ -5,13 +5,13 @@
 //! piece as it arrives, without copying. Knows nothing of headers and framing.
 
 use bytes::{Buf as _, Bytes};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::budget::Reservation;
 use super::gather::Gather;
 use super::refusal;
 use super::settings::Settings;
-use crate::aside;
+use crate::aside::{Aside, Undone};
 use crate::batch::{Encoded, Rope};
 use crate::coding::{Coding, Inflater, Progress};
 use crate::otlp::answer::Encoding;
@@ -149,12 +149,16 @@ impl Intake {
     ///
     /// # Errors
     ///
-    /// As there, or it takes too long.
-    pub(super) async fn finish_aside(self, deadline: Instant) -> Result<Taken, Failure> {
-        match timeout_at(deadline, aside::run(move || self.finish())).await {
-            Ok(Some(taken)) => taken,
-            Ok(None) => Err(refusal::broke()),
-            Err(_elapsed) => Err(refusal::slow_decoding()),
+    /// As there, or it is not done before the deadline.
+    pub(super) async fn finish_aside(
+        self,
+        aside: &Aside,
+        deadline: Instant,
+    ) -> Result<Taken, Failure> {
+        match aside.run(deadline, move || self.finish()).await {
+            Ok(taken) => taken,
+            Err(Undone::Late) => Err(refusal::slow_decoding()),
+            Err(Undone::Panicked) => Err(refusal::broke()),
         }
     }
 

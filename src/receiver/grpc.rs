@@ -147,7 +147,7 @@ where
     deframer.finish().map_err(refusal::framing)?;
     let intake = intake.ok_or_else(|| refusal::framing(FrameError::Missing))?;
     if intake.takes_long() {
-        return Box::pin(intake.finish_aside(deadline)).await;
+        return Box::pin(intake.finish_aside(&settings.aside, deadline)).await;
     }
     intake.finish()
 }

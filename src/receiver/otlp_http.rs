@@ -117,7 +117,7 @@ where
     };
     source.read(settings, started, deadline, take).await?;
     if intake.takes_long() {
-        return Box::pin(intake.finish_aside(deadline)).await;
+        return Box::pin(intake.finish_aside(&settings.aside, deadline)).await;
     }
     intake.finish()
 }

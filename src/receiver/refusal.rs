@@ -97,7 +97,7 @@ pub(super) fn slow_decoding() -> Failure {
         Side::Internal,
         "deadline_exceeded",
         "the gateway has too much to decode to be done with this request before its deadline: \
-         send smaller batches, or later",
+         send smaller batches, or later; its operator may raise service.side_threads",
     )
 }
 

@@ -12,6 +12,7 @@ use tracing::{trace, warn};
 use super::Peer;
 use super::budget::Budget;
 use super::cors::CorsPolicy;
+use crate::aside::Aside;
 use crate::coding::Coding;
 use crate::config::sections::{GrpcServer, HttpServer, Server, UrlPaths};
 use crate::config::types::ComponentId;
@@ -38,6 +39,8 @@ pub(super) struct Settings {
     pub(super) request_timeout: Duration,
     /// Bytes that requests may hold.
     pub(super) budget: Budget,
+    /// Where long bodies are decoded.
+    pub(super) aside: Aside,
     /// `auth` names an authenticator, and there is none: every request is refused.
     pub(super) locked: bool,
     /// Of the authenticator that `auth` names.
@@ -57,14 +60,24 @@ pub(super) struct Settings {
 
 impl Shared {
     /// For `protocols.grpc`; OTLP/HTTP is answered there too, on the default paths.
-    pub(crate) fn grpc(id: &ComponentId, server: &GrpcServer, metrics: &Metrics) -> Self {
-        Self(Arc::new(Settings::new(id, &server.server, metrics)))
+    pub(crate) fn grpc(
+        id: &ComponentId,
+        server: &GrpcServer,
+        aside: &Aside,
+        metrics: &Metrics,
+    ) -> Self {
+        Self(Arc::new(Settings::new(id, &server.server, aside, metrics)))
     }
 
     /// For `protocols.http`; gRPC is answered there too.
-    pub(crate) fn http(id: &ComponentId, server: &HttpServer, metrics: &Metrics) -> Self {
+    pub(crate) fn http(
+        id: &ComponentId,
+        server: &HttpServer,
+        aside: &Aside,
+        metrics: &Metrics,
+    ) -> Self {
         let key_path = &server.server.key_path;
-        let mut settings = Settings::new(id, &server.server, metrics);
+        let mut settings = Settings::new(id, &server.server, aside, metrics);
         settings.paths = server.paths.clone();
         settings.cors = server.cors.as_ref().map(CorsPolicy::new);
         settings.response_headers = response_headers(key_path, server);
@@ -76,10 +89,16 @@ impl Shared {
         });
         Self(Arc::new(settings))
     }
+
+    /// Where its long bodies are decoded.
+    #[cfg(test)]
+    pub(crate) fn aside(&self) -> &Aside {
+        &self.0.aside
+    }
 }
 
 impl Settings {
-    fn new(id: &ComponentId, server: &Server, metrics: &Metrics) -> Self {
+    fn new(id: &ComponentId, server: &Server, aside: &Aside, metrics: &Metrics) -> Self {
         let key = &server.key_path;
         if server.include_metadata {
             warn!(%key, "include_metadata has no effect: no component reads what senders put there");
@@ -94,6 +113,7 @@ impl Settings {
             body_timeout: server.limits.body_timeout,
             request_timeout: server.limits.request_timeout,
             budget: Budget::new(server.limits.max_in_flight_bytes),
+            aside: aside.clone(),
             locked,
             rules: server.rules.clone(),
             repeats: Repeats::default(),

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tonic::Code;
 
 use crate::acceptor::{Acceptor, Stream};
+use crate::aside::Aside;
 use crate::batch::Batch;
 use crate::cli::certs::Paths;
 use crate::cli::quickstart::folder::Folder;
@@ -94,7 +95,7 @@ impl Backend {
         let id = ComponentId { kind: "otlp".to_owned(), name: None };
         let server = Server { tls: Some(tls), limits, ..Server::at(NAME, listen) };
         let grpc = GrpcServer { server, read_buffer_size: 512 << 10, write_buffer_size: 32 << 10 };
-        let shared = receiver::Shared::grpc(&id, &grpc, &metrics);
+        let shared = receiver::Shared::grpc(&id, &grpc, &Aside::new(1), &metrics);
         let receiver = Receiver::new(&shared, Shown(arrived));
         let endpoint = Endpoint::new(&settings, acceptor, receiver, UnderWay::default(), metrics);
         Ok(Self { listener, endpoint: Arc::new(endpoint), _store: store })

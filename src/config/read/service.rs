@@ -44,6 +44,8 @@ pub(super) fn service(section: &Section<'_>, known: &Known) -> Service {
         pipelines: section.section("pipelines", |pipelines| pipelines_of(pipelines, known)),
         telemetry: section.section("telemetry", telemetry::telemetry),
         workers: section.number("workers", 1..=1024),
+        // Beyond, the runtime of a single worker has no threads.
+        side_threads: section.number("side_threads", 1..=512),
         shutdown_timeout: section.duration("shutdown_timeout").unwrap_or(Duration::from_secs(30)),
     }
 }

@@ -18,6 +18,9 @@ pub struct Service {
     pub telemetry: Telemetry,
     /// Ours, `workers`: threads on the data path. Default: one for each processor.
     pub workers: Option<usize>,
+    /// Ours, `side_threads`: how much long work (decoding long JSON, editing and compressing large
+    /// batches) is done at a time beside the workers. Default: one for each processor.
+    pub side_threads: Option<usize>,
     /// Ours, `shutdown_timeout`: from SIGTERM to the end. Default 30 s.
     pub shutdown_timeout: Duration,
 }

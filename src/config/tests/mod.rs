@@ -203,3 +203,14 @@ fn a_connection_may_grow_old_unless_an_age_is_written_and_zero_is_none() {
     assert_eq!(written("0s"), (None, None));
     assert_eq!(ages("      grpc:\n      http:\n"), (None, None));
 }
+
+/// Guarantees: both ends of a range of ours are accepted; what is beyond them is in the table of
+/// wrong ones.
+#[test]
+fn side_threads_may_be_from_one_to_as_many_as_a_runtime_has() {
+    for count in [1, 512] {
+        let set = format!("service.side_threads={count}");
+        let (config, _) = read(&[MINIMAL], &[&set], &[]).unwrap();
+        assert_eq!(config.service.side_threads, Some(count));
+    }
+}

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::*;
+use crate::aside::Aside;
 use crate::batch::Batch;
 use crate::config::sections::{GrpcServer, Server};
 use crate::config::types::{ComponentId, ListenAddress};
@@ -76,7 +77,7 @@ impl Bench {
         let acceptor = Acceptor::new(watch, &settings.limits, metrics.clone());
         let id = ComponentId { kind: "otlp".to_owned(), name: None };
         let grpc = GrpcServer { server, read_buffer_size: 1 << 19, write_buffer_size: 1 << 15 };
-        let shared = receiver::Shared::grpc(&id, &grpc, &metrics);
+        let shared = receiver::Shared::grpc(&id, &grpc, &Aside::new(2), &metrics);
         let receiver = Receiver::new(&shared, Takes(answer));
         let shown = metrics.clone();
         let endpoint = Endpoint::new(&settings, acceptor, receiver, UnderWay::default(), metrics);

@@ -17,9 +17,9 @@ use tonic::Code;
 
 use crate::batch::{Batch, Rope};
 use crate::config::sections::GrpcExporter;
-use crate::exporter::LoadError;
 use crate::exporter::payload::Payload;
 use crate::exporter::upstream::{Dialer, Lease, Pool, PoolSettings};
+use crate::exporter::{LoadError, not_encoded};
 use crate::outcome::{Failure, Outcome, Side};
 use crate::tls::ClientSnapshot;
 use crate::tls::store::Watch;
@@ -68,7 +68,8 @@ impl GrpcClient {
     /// stream.
     pub(super) async fn export(&self, batch: &Batch) -> Outcome {
         let deadline = self.template.deadline(batch.deadline);
-        let (body, compressed) = self.template.body(batch).await;
+        let body = self.template.body(batch, deadline).await;
+        let (body, compressed) = body.map_err(|undone| not_encoded(undone, &self.exporter))?;
         for attempt in 1.. {
             let lease = match self.pool.acquire(deadline).await {
                 Ok(lease) => lease,

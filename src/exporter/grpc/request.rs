@@ -9,7 +9,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, Uri};
 use tokio::time::Instant;
 
-use crate::aside;
+use crate::aside::{Aside, Undone};
 use crate::batch::{Batch, Rope};
 use crate::coding::{self, Coding};
 use crate::config::sections::GrpcExporter;
@@ -26,6 +26,7 @@ pub(crate) struct Template {
     headers: HeaderMap,
     coding: Option<Coding>,
     timeout: Option<Duration>,
+    aside: Aside,
     /// As in Go, the environment may name one for TLS.
     pub(super) proxy: Option<Proxy>,
 }
@@ -38,6 +39,7 @@ impl Template {
     /// names cannot be used.
     pub(crate) fn new(
         config: &GrpcExporter,
+        aside: &Aside,
         warnings: &mut Vec<String>,
     ) -> Result<Self, LoadError> {
         let coding = coding_of(config)?;
@@ -71,7 +73,8 @@ impl Template {
         };
         let timeout = (!config.timeout.is_zero()).then_some(config.timeout);
         let proxy = route::of_grpc(config)?;
-        Ok(Self { uris: Signal::ALL.map(uri), headers, coding, timeout, proxy })
+        let (uris, aside) = (Signal::ALL.map(uri), aside.clone());
+        Ok(Self { uris, headers, coding, timeout, aside, proxy })
     }
 
     /// When the answer must be there.
@@ -81,15 +84,23 @@ impl Template {
 
     /// The bytes to send and whether they are compressed: those that came in, when they came in
     /// the same coding and nothing was changed.
-    pub(crate) async fn body(&self, batch: &Batch) -> (Rope, bool) {
-        let Some(wanted) = self.coding else { return (batch.decoded.clone(), false) };
+    ///
+    /// # Errors
+    /// They could not be compressed, or not before the deadline.
+    pub(crate) async fn body(
+        &self,
+        batch: &Batch,
+        deadline: Instant,
+    ) -> Result<(Rope, bool), Undone> {
+        let Some(wanted) = self.coding else { return Ok((batch.decoded.clone(), false)) };
         if let Some(encoded) = &batch.encoded
             && encoded.coding == wanted
         {
-            return (encoded.body.clone(), true);
+            return Ok((encoded.body.clone(), true));
         }
         let decoded = batch.decoded.clone();
-        (aside::on(decoded.len(), move || coding::compress(wanted, None, &decoded)).await, true)
+        let compress = move || coding::compress(wanted, None, &decoded);
+        Ok((self.aside.on(batch.decoded.len(), deadline, compress).await?, true))
     }
 
     /// The head of one request.

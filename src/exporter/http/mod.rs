@@ -23,8 +23,8 @@ use tonic::Code;
 use crate::batch::Batch;
 use crate::exporter::http::body::Body;
 use crate::exporter::http::origin::{Origin, RequestError};
-use crate::exporter::margin;
 use crate::exporter::upstream::ConnectError;
+use crate::exporter::{margin, not_encoded};
 use crate::outcome::{Failure, Outcome, Side};
 
 pub(super) use template::{Target, Template};
@@ -69,7 +69,8 @@ impl HttpClient {
             return Err(self.no_endpoint(batch));
         };
         let deadline = margin::deadline(batch.deadline, self.template.timeout);
-        let body = self.template.body(batch).await;
+        let body = self.template.body(batch, deadline).await;
+        let body = body.map_err(|undone| not_encoded(undone, &self.exporter))?;
         for attempt in 1.. {
             let begun = Arc::new(AtomicBool::new(false));
             let body = Body::new(body.clone(), Arc::clone(&begun));

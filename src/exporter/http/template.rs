@@ -12,8 +12,9 @@ use http::header::{
 };
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, Method, Request, Uri};
+use tokio::time::Instant;
 
-use crate::aside;
+use crate::aside::{Aside, Undone};
 use crate::batch::{Batch, Rope};
 use crate::coding::{self, Coding};
 use crate::config::sections::HttpExporter;
@@ -35,6 +36,7 @@ pub(crate) struct Template {
     coding: Option<Coding>,
     level: Option<i32>,
     pub(super) timeout: Option<Duration>,
+    aside: Aside,
     pub(super) pooling: Pooling,
 }
 
@@ -83,6 +85,7 @@ impl Template {
     /// A URL, a header or the proxy cannot be used.
     pub(crate) fn new(
         config: &HttpExporter,
+        aside: &Aside,
         snapshots: Option<&Watch<ClientSnapshot>>,
     ) -> Result<Self, LoadError> {
         let coding = coding_of(config.compression);
@@ -106,6 +109,7 @@ impl Template {
             coding,
             level: config.compression_level,
             timeout: some(config.timeout),
+            aside: aside.clone(),
             pooling: Pooling {
                 max_idle_per_host: max_idle,
                 max_conns_per_host: config.max_conns_per_host,
@@ -123,21 +127,25 @@ impl Template {
 
     /// The bytes to send: those that came in, when they came in the same coding and nothing was
     /// changed.
-    pub(super) async fn body(&self, batch: &Batch) -> Rope {
+    ///
+    /// # Errors
+    /// They could not be encoded, or not before the deadline.
+    pub(super) async fn body(&self, batch: &Batch, deadline: Instant) -> Result<Rope, Undone> {
+        let length = batch.decoded.len();
         let plain = if self.json {
             let (signal, decoded) = (batch.signal, batch.decoded.clone());
             let encode = move || Rope::from(json::encode(signal, &decoded));
-            aside::on(batch.decoded.len(), encode).await
+            self.aside.on(length, deadline, encode).await?
         } else {
             batch.decoded.clone()
         };
-        let Some(wanted) = self.coding else { return plain };
+        let Some(wanted) = self.coding else { return Ok(plain) };
         match &batch.encoded {
-            Some(encoded) if encoded.coding == wanted && !self.json => encoded.body.clone(),
+            Some(encoded) if encoded.coding == wanted && !self.json => Ok(encoded.body.clone()),
             _ => {
                 let level = self.level;
                 let compress = move || coding::compress(wanted, level, &plain);
-                aside::on(batch.decoded.len(), compress).await
+                self.aside.on(length, deadline, compress).await
             }
         }
     }

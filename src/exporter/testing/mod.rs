@@ -21,6 +21,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+use crate::aside::Aside;
 use crate::batch::{Batch, Rope};
 use crate::config::sections::{self, ClientTls, GrpcExporter, RetrySettings};
 use crate::config::types::{ComponentId, Compression, Upstream};
@@ -329,7 +330,7 @@ pub(crate) fn exporter(config: sections::Exporter) -> Exporter {
 #[expect(clippy::needless_pass_by_value, reason = "tests make it for this")]
 pub(crate) fn blueprint(config: sections::Exporter) -> Blueprint {
     let id = ComponentId { kind: "otlp_grpc".to_owned(), name: Some("up".to_owned()) };
-    Blueprint::load(&id, &config, &Metrics::default(), &mut Vec::new()).unwrap()
+    Blueprint::load(&id, &config, &Aside::new(2), &Metrics::default(), &mut Vec::new()).unwrap()
 }
 
 pub(crate) fn grpc(config: GrpcExporter) -> Exporter {

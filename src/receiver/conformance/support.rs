@@ -7,6 +7,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 
 use super::requests::{TestBody, media};
+use crate::aside::Aside;
 use crate::batch::Batch;
 use crate::config::sections::{GrpcServer, HttpServer, Server, UrlPaths};
 use crate::config::types::{ComponentId, ListenAddress};
@@ -86,7 +87,7 @@ impl Gate {
         };
         change(&mut server);
         let metrics = Metrics::default();
-        Self::with(Shared::http(&id(), &server, &metrics), metrics)
+        Self::with(Shared::http(&id(), &server, &Aside::new(1), &metrics), metrics)
     }
 
     /// A listener of `protocols.grpc`.
@@ -98,7 +99,7 @@ impl Gate {
         };
         change(&mut server.server);
         let metrics = Metrics::default();
-        Self::with(Shared::grpc(&id(), &server, &metrics), metrics)
+        Self::with(Shared::grpc(&id(), &server, &Aside::new(1), &metrics), metrics)
     }
 
     fn with(shared: Shared, metrics: Metrics) -> Self {

@@ -128,6 +128,8 @@ pub(super) const OTHERS: &[Case] = &[
     ("connectors", "forward: {}", "", "unsupported"),
     ("service", "extensions: [health_check]", "extensions[0]", "not_configured"),
     ("service", "workers: 0", "workers", "out_of_range"),
+    ("service", "side_threads: 0", "side_threads", "out_of_range"),
+    ("service", "side_threads: 513", "side_threads", "out_of_range"),
     ("service", "pipeline: {}", "pipeline", "unknown_key"),
     (
         "service.pipelines",
