@@ -110,6 +110,11 @@ impl<C: Consumer> Receiver<C> {
             // Clients of gRPC are used to answers that come first.
             http2::finish(&mut source).await;
         }
+        if head.version == Version::HTTP_2 && head.method == Method::HEAD {
+            // It has no body. The library leaves it out over HTTP/1 alone, and here it would be an
+            // error of the stream.
+            *response.body_mut() = Answer::default();
+        }
         if !settings.response_headers.is_empty() {
             add(&settings.response_headers, response.headers_mut());
         }

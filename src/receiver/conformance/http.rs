@@ -36,6 +36,16 @@ async fn h01_an_export_is_a_post_and_other_methods_are_405() {
     }
 }
 
+/// Guarantees: over HTTP/2 the answer to HEAD has no body, which clients take for a broken stream.
+#[tokio::test]
+async fn h01_the_answer_to_head_has_no_body_over_http2() {
+    let gate = Gate::new();
+    let mut request = post(SIGNAL, Encoding::Json, export_in(Encoding::Json, SIGNAL));
+    (*request.method_mut(), *request.version_mut()) = (Method::HEAD, Version::HTTP_2);
+    let reply = gate.refuses("method", request).await;
+    assert_eq!((reply.http.as_u16(), reply.body.len()), (405, 0));
+}
+
 #[tokio::test]
 async fn h02_both_versions_of_http_are_answered() {
     for version in [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2] {
