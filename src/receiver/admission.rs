@@ -67,6 +67,14 @@ impl Admission {
         Err(denied(&decided.rules.wrong_signal(&decided.who, signal, *signals)))
     }
 
+    /// Who it is by the rules, for the log; empty without rules.
+    pub(super) fn subject(&self) -> &str {
+        match self {
+            Self::Open => "",
+            Self::Decided(decided) => &decided.who,
+        }
+    }
+
     /// Whom a refusal concerns, for the log; `None` when it has another cause than the rules.
     pub(super) fn who(&self, failure: &Failure) -> Option<&str> {
         let Self::Decided(decided) = self else { return None };

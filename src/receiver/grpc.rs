@@ -60,12 +60,16 @@ where
     let started = Instant::now();
     let call = match Call::read(receiver, peer, head) {
         Ok(call) => call,
-        Err(failure) => return refused(&settings.refused(peer, failure)),
+        // Health checks and reflection bring no data.
+        Err(failure) if head.uri.path().starts_with("/grpc.") => {
+            return refused(&settings.refused(peer, failure));
+        }
+        Err(failure) => return refused(&settings.refused_data(peer, failure)),
     };
     let deadline = started + call.timeout;
     let taken = match take(settings, &call, source, started, deadline).await {
         Ok(taken) => taken,
-        Err(failure) => return refused(&settings.refused(peer, failure)),
+        Err(failure) => return refused(&settings.refused_data(peer, failure)),
     };
     match deliver(receiver, &settings.grpc, peer, taken, deadline).await {
         Ok(accepted) => succeeded(call.signal, &accepted),
@@ -81,7 +85,7 @@ pub(super) fn refuse_format(settings: &Settings, peer: &Peer) -> Response<Answer
         "OTLP/gRPC messages are protobuf: send content-type application/grpc or \
          application/grpc+proto (JSON goes to OTLP/HTTP with application/json)",
     );
-    refused(&settings.refused(peer, failure))
+    refused(&settings.refused_data(peer, failure))
 }
 
 /// What the head of a call says.

@@ -48,6 +48,10 @@ where
     };
     let taken = match taken {
         Ok(taken) => taken,
+        // Probes ask by GET and HEAD, and lose nothing.
+        Err(failure) if head.method == Method::POST => {
+            return refused(&settings.refused_data(peer, failure), encoding);
+        }
         Err(failure) => return refused(&settings.refused(peer, failure), encoding),
     };
     let signal = taken.signal;
@@ -162,9 +166,10 @@ fn unknown_path(settings: &Settings, path: &str) -> Failure {
         Code::Unimplemented,
         "unknown_path",
         format!(
-            "there is nothing at {}: OTLP/HTTP is POST to {}, {}, {} or {}, exactly as written, \
+            "there is nothing at {}{}: OTLP/HTTP is POST to {}, {}, {} or {}, exactly as written, \
              and OTLP/gRPC needs content-type application/grpc",
             refusal::quote(path),
+            misled(settings, path),
             settings.path_of(Signal::Traces),
             settings.path_of(Signal::Metrics),
             settings.path_of(Signal::Logs),
@@ -172,6 +177,28 @@ fn unknown_path(settings: &Settings, path: &str) -> Failure {
         ),
     )
     .with_http_status(404)
+}
+
+/// How a sender comes to a path that is nearly right.
+fn misled(settings: &Settings, path: &str) -> String {
+    if path == "/" {
+        return " (the sender used its endpoint as it stands: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT \
+                and its like take the whole URL)"
+            .to_owned();
+    }
+    if settings.signal_of_path(path.trim_end_matches('/')).is_some() {
+        return " (leave the last slash off)".to_owned();
+    }
+    let paths = Signal::ALL.into_iter().map(|signal| settings.path_of(signal));
+    let prefixes = paths.filter_map(|own| path.strip_suffix(own));
+    match prefixes.min_by_key(|prefix| prefix.len()) {
+        Some(prefix) => format!(
+            " (the sender puts the signal's path behind its endpoint: leave {} off the endpoint, as \
+             in OTEL_EXPORTER_OTLP_ENDPOINT, or name the whole URL for the signal)",
+            refusal::quote(prefix),
+        ),
+        None => String::new(),
+    }
 }
 
 fn wrong_method() -> Failure {

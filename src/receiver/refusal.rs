@@ -18,6 +18,9 @@ use crate::signal::Signal;
 /// When to try again a request for which there was no room.
 const ROOM_AGAIN: Duration = Duration::from_secs(1);
 
+/// The connection broke, which a sender meets by sending again.
+const ABORTED: &str = "body_aborted";
+
 /// The sender's fault.
 pub(super) fn bad(code: Code, reason: &'static str, message: impl Into<String>) -> Failure {
     Failure::new(code, Side::Downstream, reason, message)
@@ -120,7 +123,7 @@ pub(super) fn aborted(error: &dyn std::error::Error) -> Failure {
         message.push_str(&error.to_string());
         cause = error.source();
     }
-    bad(Code::InvalidArgument, "body_aborted", message)
+    bad(Code::InvalidArgument, ABORTED, message)
 }
 
 /// The framing of gRPC is wrong.
@@ -181,6 +184,21 @@ fn undecodable(reason: &'static str, field: &str, description: String, message: 
     let mut failure = bad(Code::InvalidArgument, reason, message);
     failure.details.push(detail);
     failure
+}
+
+/// What the log says of a refusal that sending again does not mend, and that is not by the rules;
+/// `None` of any other.
+pub(super) fn for_good(failure: &Failure) -> Option<&str> {
+    let by_code = matches!(
+        failure.code,
+        Code::InvalidArgument | Code::Unimplemented | Code::ResourceExhausted
+    );
+    if !by_code || failure.side != Side::Downstream || failure.reason == ABORTED {
+        return None;
+    }
+    // The others quote values, which may be anybody's.
+    let quotes = failure.reason.starts_with("json_");
+    Some(if quotes { "the body is not OTLP/JSON: the answer says where" } else { &failure.message })
 }
 
 /// A text of a peer, for a message to that peer: printable and short.

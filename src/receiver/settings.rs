@@ -9,9 +9,9 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tracing::{trace, warn};
 
-use super::Peer;
 use super::budget::Budget;
 use super::cors::CorsPolicy;
+use super::{Peer, refusal};
 use crate::aside::Aside;
 use crate::coding::Coding;
 use crate::config::sections::{GrpcServer, HttpServer, Server, UrlPaths};
@@ -168,6 +168,26 @@ impl Settings {
             );
         }
         failure
+    }
+
+    /// The same for one that brought data, which is lost if the sender would only be refused again:
+    /// its operator may see nothing of the answer, so the gateway's reads it in the log.
+    pub(super) fn refused_data(&self, peer: &Peer, failure: Failure) -> Failure {
+        if let Some(detail) = refusal::for_good(&failure)
+            && let Verdict::Say { repeated, unsaid } =
+                self.repeats.weigh(failure.reason, peer.admission.subject(), &peer.address)
+        {
+            warn!(
+                listener = %self.key_path,
+                peer = %peer.address,
+                reason = failure.reason,
+                detail,
+                repeated,
+                other_refusals_not_logged = unsaid,
+                "a request was refused, and its data with it: sent again, it would be refused again",
+            );
+        }
+        self.refused(peer, failure)
     }
 
     /// Says once that a sender's JSON holds text but nothing of OTLP: with unknown names ignored,

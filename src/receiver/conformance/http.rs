@@ -112,6 +112,23 @@ async fn h05_every_signal_has_its_path_and_paths_can_be_set() {
 }
 
 #[tokio::test]
+async fn a_path_that_is_nearly_right_is_answered_with_how_it_came_about() {
+    for (path, help) in [
+        ("/", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT and its like take the whole URL"),
+        ("/v1/metrics/", "leave the last slash off"),
+        ("/v1/traces/v1/logs", "leave \"/v1/traces\" off the endpoint"),
+        ("/otlp/v1/metrics", "leave \"/otlp\" off the endpoint"),
+        ("/api/traces", "there is nothing at \"/api/traces\": OTLP/HTTP is POST to /v1/traces"),
+    ] {
+        let mut request = post(SIGNAL, Encoding::Json, Bytes::from_static(b"{}"));
+        *request.uri_mut() = path.parse().unwrap();
+        let reply = Gate::new().refuses("unknown_path", request).await;
+        let status = reply.http_status(404, Encoding::Json);
+        assert!(status.message.contains(help), "{path}: {status:?}");
+    }
+}
+
+#[tokio::test]
 async fn h05_paths_that_are_not_clean_and_signals_not_served_are_404() {
     for path in ["//v1/traces", "/v1/traces/", "/v1/../v1/traces", "/v1/Traces", "/", "/metrics"] {
         let gate = Gate::new();

@@ -61,9 +61,11 @@ impl Plaintext {
         match self {
             Self::Http1(_) => {
                 let body = format!("plaintext_on_tls_port: {}\n", self.help());
+                // Some SDKs show the first line alone.
                 format!(
-                    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
+                    "HTTP/1.1 400 Bad Request: {}\r\nContent-Type: text/plain; charset=utf-8\r\n\
                      Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                    self.help(),
                     body.len()
                 )
                 .into_bytes()

@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 
 use serde_json::Value;
 
-use super::program::{self, Program, openssl, s_client};
+use super::program::{self, Program, curl, openssl, s_client};
 use super::{P256, assert_says, certificates, request, sign};
 use crate::support::pki::TestPki;
 
@@ -66,7 +66,7 @@ fn incomplete_changed_and_badly_signed_chains_are_told_apart() {
     let both = both.map(|path| std::fs::read_to_string(path).unwrap()).concat();
     pki.write("both.crt", both);
     let words = "--cacert ca.crt --cert both.crt --key below.key -H content-type:application/json";
-    let said = program::curl(&pki, &format!("{words} --data {{}} {url}"));
+    let said = curl(&pki, &format!("{words} --data {{}} {url}"));
     assert!(said.contains(" 200"), "{said}");
 }
 
@@ -194,5 +194,55 @@ fn keys_of_other_kinds_are_named_where_they_are_shown() {
         let said = s_client(&pki, program.port, &format!("{words} -key {file}"));
         assert!(said.contains("alert number"), "{words}: {said}");
         assert_says(&program.refusal(words), words, reason, why, help);
+    }
+}
+
+/// Scenario: senders that are set up wrongly send again and again; a probe asks for `/` and for the
+/// health of gRPC; a body holds a secret where it is not OTLP.
+/// Guarantees: whose data is lost is in the log, once, with reason and help; a probe is not, and no
+/// value of a body.
+#[test]
+fn data_that_is_refused_for_good_is_in_the_log_once() {
+    let pki = TestPki::new();
+    let program = Program::start(&pki, "");
+    let port = program.port;
+    let ask = |words: &str, path: &str| {
+        curl(&pki, &format!("--insecure {words} https://localhost:{port}{path}"))
+    };
+    ask("", "/");
+    ask("--head", "/v1/traces");
+    ask("-HContent-Type:application/grpc --data x", "/grpc.health.v1.Health/Check");
+    let json = "-HContent-Type:application/json --data";
+    let secret = ask(&format!("{json} {{\"resourceSpans\":\"my-password\"}}"), "/v1/traces");
+    assert!(secret.contains("must be"), "{secret}");
+    for (words, path, reason, detail) in [
+        (json, "/v1/traces/v1/traces", "unknown_path", "leave \"/v1/traces\" off the endpoint"),
+        (json, "/v1/logs", "no_pipeline", "this receiver takes no logs"),
+        ("--data", "/v1/traces", "content_type", "OTLP/HTTP uses application/x-protobuf or"),
+        (
+            "-HContent-Type:application/grpc --data",
+            "/jaeger.api_v2.CollectorService/PostSpans",
+            "unknown_method",
+            "jaeger",
+        ),
+    ] {
+        for _ in 0..3 {
+            ask(&format!("{words} {{}}"), path);
+        }
+        let line = program.collect(|lines| {
+            let found = lines.iter().any(|line| line["reason"] == reason);
+            if found { Vec::new() } else { vec![reason.to_owned()] }
+        });
+        let lines: Vec<_> = line.iter().filter(|line| !line["reason"].is_null()).collect();
+        assert!(!format!("{lines:?}").contains("my-password"), "{lines:?}");
+        let line = lines.last().unwrap();
+        assert!(line["detail"].as_str().unwrap().contains(detail), "{line}");
+        assert_eq!(line["level"], "warn", "{line}");
+        let before = if reason == "unknown_path" { 2 } else { 1 };
+        assert_eq!(
+            lines.len(),
+            before,
+            "the JSON once, the probes never, the others once: {lines:?}"
+        );
     }
 }
