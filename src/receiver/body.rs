@@ -187,7 +187,8 @@ impl Intake {
                 encoded = None;
                 let text = std::mem::take(&mut decoded).to_bytes();
                 let json::Decoded { request, first_ignored, .. } =
-                    json::decode(self.signal, &text).map_err(|error| refusal::not_json(&error))?;
+                    json::decode_up_to(self.signal, &text, self.limit)
+                        .map_err(|error| refusal::not_json(&error, self.limit))?;
                 if !self.reservation.grow(request.len()) {
                     return Err(refusal::no_room());
                 }

@@ -11,7 +11,7 @@ use tonic_types::pb::{BadRequest, bad_request::FieldViolation};
 use super::frame::FrameError;
 use crate::coding::InflateError;
 use crate::otlp::check::CheckError;
-use crate::otlp::json::JsonError;
+use crate::otlp::json::{JsonError, TOO_LARGE};
 use crate::outcome::{AnyDetail, Failure, Side};
 use crate::signal::Signal;
 
@@ -164,8 +164,11 @@ pub(super) fn not_otlp(error: &CheckError) -> Failure {
     undecodable(error.reason(), &place, error.fault.to_string(), error.to_string())
 }
 
-/// Not OTLP in JSON.
-pub(super) fn not_json(error: &JsonError) -> Failure {
+/// Not OTLP in JSON, or too much of it.
+pub(super) fn not_json(error: &JsonError, limit: usize) -> Failure {
+    if error.reason == TOO_LARGE {
+        return too_large("request in protobuf", limit);
+    }
     undecodable(error.reason, &error.path, error.message.clone(), error.to_string())
 }
 

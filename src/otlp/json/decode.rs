@@ -3,16 +3,13 @@
 //! Guarantees that nothing is kept but the protobuf form itself, and that nesting is bounded as in
 //! the checker. Knows fields only by the schema.
 
-use base64::Engine as _;
-use base64::alphabet::{STANDARD, URL_SAFE};
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 
 use super::cursor::{Cursor, Text, too_deep};
-use super::error::{Fault, JsonError, Parsed, fault};
+use super::error::{Fault, JsonError, Parsed, TOO_LARGE, fault};
 use super::number::{double, integer, quoted};
 use super::plan::{Entry, Plan};
-use super::text::unescape;
+use super::text::{base64, unescape};
 use super::writer::Writer;
 use crate::otlp::check::MOST_LEVELS;
 use crate::otlp::schema::{EnumType, Kind};
@@ -29,11 +26,11 @@ pub(crate) struct Decoded {
     pub(crate) first_ignored: Option<String>,
 }
 
-/// The protobuf form of a text.
-pub(super) fn decode(signal: Signal, text: &[u8]) -> Result<Decoded, JsonError> {
+/// The protobuf form of a text, of at most so many bytes.
+pub(super) fn decode(signal: Signal, text: &[u8], most: usize) -> Result<Decoded, JsonError> {
     let mut decoder = Decoder {
         cursor: Cursor::new(text),
-        writer: Writer::new(text.len()),
+        writer: Writer::new(text.len(), most),
         scratch: Vec::new(),
         ignored: 0,
         first_ignored: None,
@@ -167,6 +164,10 @@ impl<'a> Decoder<'a> {
             self.cursor.token();
             if let Err(fault) = self.element(entry, depth) {
                 return Err(fault.in_element(index));
+            }
+            // Numbers are what can take more room than their text.
+            if packed.is_some() && self.writer.is_over() {
+                return Err(fault(TOO_LARGE, "the request is too large in protobuf"));
             }
             if !self.cursor.goes_on(b']')? {
                 break;
@@ -364,21 +365,6 @@ fn hex(digit: Option<u8>) -> u8 {
         Some(digit @ b'a'..=b'f') => digit - b'a' + 10,
         Some(digit @ b'A'..=b'F') => digit - b'A' + 10,
         _ => 0xff,
-    }
-}
-
-/// Either alphabet, with or without padding.
-fn base64(text: &[u8]) -> Result<Vec<u8>, base64::DecodeError> {
-    const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true);
-    const ENGINES: [GeneralPurpose; 2] =
-        [GeneralPurpose::new(&STANDARD, LENIENT), GeneralPurpose::new(&URL_SAFE, LENIENT)];
-    let [standard, url_safe] = &ENGINES;
-    if text.iter().any(|byte| matches!(byte, b'-' | b'_')) {
-        url_safe.decode(text)
-    } else {
-        standard.decode(text)
     }
 }
 

@@ -15,6 +15,9 @@ pub(crate) struct JsonError {
     pub(crate) reason: &'static str,
 }
 
+/// The reason of a request that is larger in protobuf than it may be.
+pub(crate) const TOO_LARGE: &str = "json_too_large";
+
 /// What the parts of the decoder return.
 pub(super) type Parsed<T> = Result<T, Box<Fault>>;
 

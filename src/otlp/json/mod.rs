@@ -28,12 +28,21 @@ use crate::signal::Signal;
 
 pub(crate) use decode::Decoded;
 pub(crate) use encode::encode;
-pub(crate) use error::JsonError;
+pub(crate) use error::{JsonError, TOO_LARGE};
 
 /// The protobuf form of an OTLP/JSON export request, and which names were ignored.
 ///
 /// # Errors
-/// Not JSON, or not a request of this signal.
+/// Not JSON, not a request of this signal, or larger than `most` bytes in protobuf.
+pub(crate) fn decode_up_to(signal: Signal, text: &[u8], most: usize) -> Result<Decoded, JsonError> {
+    decode::decode(signal, text, most)
+}
+
+/// The same without a limit.
+///
+/// # Errors
+/// As there.
+#[cfg(any(test, fuzzing))]
 pub(crate) fn decode(signal: Signal, text: &[u8]) -> Result<Decoded, JsonError> {
-    decode::decode(signal, text)
+    decode_up_to(signal, text, usize::MAX)
 }

@@ -2,6 +2,10 @@
 //!
 //! Guarantees UTF-8: a surrogate without its other half is refused, not replaced.
 
+use base64::Engine as _;
+use base64::alphabet::{STANDARD, URL_SAFE};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
 use super::cursor::special;
 use super::error::{Parsed, fault};
 
@@ -85,4 +89,19 @@ fn four_digits(rest: &mut &[u8]) -> Parsed<u16> {
 #[cold]
 fn bad_escape() -> Box<super::error::Fault> {
     fault("json_syntax", "has an escape that JSON does not know")
+}
+
+/// Either alphabet, with or without padding.
+pub(super) fn base64(text: &[u8]) -> Result<Vec<u8>, base64::DecodeError> {
+    const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    const ENGINES: [GeneralPurpose; 2] =
+        [GeneralPurpose::new(&STANDARD, LENIENT), GeneralPurpose::new(&URL_SAFE, LENIENT)];
+    let [standard, url_safe] = &ENGINES;
+    if text.iter().any(|byte| matches!(byte, b'-' | b'_')) {
+        url_safe.decode(text)
+    } else {
+        standard.decode(text)
+    }
 }

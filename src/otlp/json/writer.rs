@@ -9,6 +9,8 @@ use crate::otlp::check::MOST_LEVELS;
 #[derive(Debug)]
 pub(super) struct Writer {
     out: Vec<u8>,
+    /// The most that may be written; a little more is.
+    most: usize,
     /// How long the lengths of the last messages were, by depth.
     usual: [u8; MOST_LEVELS + 1],
 }
@@ -23,13 +25,19 @@ pub(super) struct Open {
 
 impl Writer {
     /// For a request that is made from a text of this length.
-    pub(super) fn new(text: usize) -> Self {
+    pub(super) fn new(text: usize, most: usize) -> Self {
         let mut usual = [1; MOST_LEVELS + 1];
         // The outer messages usually hold all the rest.
         for outer in usual.iter_mut().take(2) {
             *outer = varint_length((text / 3) as u64);
         }
-        Self { out: Vec::with_capacity(text / 2 + 64), usual }
+        Self { out: Vec::with_capacity(text / 2 + 64), most, usual }
+    }
+
+    /// Whether more was written than may be.
+    #[inline(always)]
+    pub(super) fn is_over(&self) -> bool {
+        self.out.len() > self.most
     }
 
     /// All that was written.

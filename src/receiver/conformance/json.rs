@@ -113,3 +113,23 @@ async fn j06_bytes_are_base64_special_doubles_are_texts_and_null_is_absent() {
     assert!(doubles[0].is_nan());
     assert_eq!(doubles[1..], [f64::INFINITY, f64::NEG_INFINITY, 1.5]);
 }
+
+/// Scenario: numbers that take two bytes each in JSON and eight in protobuf.
+/// Guarantees: what they become is held to the limit of a request, too, before it is made.
+#[tokio::test]
+async fn numbers_that_become_larger_than_a_request_may_be_are_refused() {
+    let text = |numbers: usize| {
+        let zeros = vec!["0"; numbers].join(",");
+        let point = format!(r#"{{"histogram":{{"dataPoints":[{{"bucketCounts":[{zeros}]}}]}}}}"#);
+        format!(r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{point}]}}]}}]}}"#)
+    };
+    for (numbers, is_fine) in [(1000, true), (4000, false)] {
+        let gate = Gate::http(|server| server.server.max_request_bytes = 10_000);
+        let request = post(Signal::Metrics, Encoding::Json, Bytes::from(text(numbers)));
+        if is_fine {
+            gate.ask(request).await.http_accepted(Signal::Metrics, Encoding::Json);
+        } else {
+            gate.refuses("request_too_large", request).await.http_status(413, Encoding::Json);
+        }
+    }
+}
