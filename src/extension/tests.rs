@@ -52,6 +52,7 @@ fn config(health: HealthCheck, reader_port: u16) -> Config {
             telemetry: Telemetry { metrics_readers: vec![reader], ..Telemetry::default() },
             workers: None,
             side_threads: None,
+            max_edited_bytes: Service::MAX_EDITED_BYTES,
             shutdown_timeout: Duration::from_secs(1),
         },
     }

@@ -38,6 +38,7 @@ fn config() -> Config {
             telemetry: Telemetry::default(),
             workers: Some(2),
             side_threads: None,
+            max_edited_bytes: Service::MAX_EDITED_BYTES,
             shutdown_timeout: Duration::from_secs(10),
         },
     }

@@ -12,7 +12,7 @@ use crate::config::sections::PipelineId;
 use crate::config::types::ComponentId;
 use crate::exporter::{Blueprint, Credentials, Exporter, LoadError};
 use crate::metrics::Metrics;
-use crate::processor::{ProcessorError, Processors};
+use crate::processor::{ProcessorError, Processors, Room};
 
 /// Everything that is made once a process and used by each worker.
 #[derive(Clone, Debug)]
@@ -39,10 +39,11 @@ impl Shared {
         let mut errors = Vec::new();
         let mut blueprints = BTreeMap::new();
         let mut processors = BTreeMap::new();
+        let room = Room::new(config.service.max_edited_bytes);
         for (id, pipeline) in &config.service.pipelines {
             let configured: Vec<_> =
                 pipeline.processors.iter().filter_map(|id| config.processors.get(id)).collect();
-            match Processors::build(&configured) {
+            match Processors::build(&configured, &room) {
                 Ok(built) => {
                     processors.insert(id.clone(), Arc::new(built));
                 }

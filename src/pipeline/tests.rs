@@ -13,6 +13,7 @@ use crate::config::sections::{
 };
 use crate::exporter::fake::Fake;
 use crate::outcome::{Accepted, PartialSuccess};
+use crate::processor::Room;
 
 fn batch(signal: Signal, items: u64) -> Batch {
     Batch {
@@ -35,7 +36,7 @@ fn entry(pipelines: Vec<Vec<&Fake>>) -> Entry {
                 .enumerate()
                 .map(|(n, fake)| Arc::new(fake.exporter(&n.to_string())))
                 .collect();
-            let processors = Arc::new(Processors::build(&[]).unwrap());
+            let processors = Arc::new(Processors::build(&[], &Room::new(0)).unwrap());
             Arc::new(Pipeline { processors, aside: Aside::new(1), exporters })
         })
         .collect();
@@ -113,7 +114,8 @@ fn partial_successes_are_summed_and_never_exceed_the_items() {
 fn editing(fake: &Fake) -> Pipeline {
     let action = AttributeAction::Upsert(LiteralValue::Bool(true));
     let edit = AttributeEdit { level: AttributeLevel::Resource, key: "k".to_owned(), action };
-    let processors = Processors::build(&[&Processor::Attributes(vec![edit])]).unwrap();
+    let processors =
+        Processors::build(&[&Processor::Attributes(vec![edit])], &Room::new(4096)).unwrap();
     let exporters = vec![Arc::new(fake.exporter("a"))];
     Pipeline { processors: Arc::new(processors), aside: Aside::new(1), exporters }
 }

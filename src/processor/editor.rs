@@ -13,6 +13,7 @@ use crate::batch::Rope;
 use crate::otlp::wire::{Field, Source};
 use crate::processor::list::{Entry, List};
 use crate::processor::plan::{Child, Node, Own};
+use crate::processor::room::Room;
 use crate::processor::splice::{NoRoom, Splices, TooLarge};
 use crate::signal::Signal;
 
@@ -40,14 +41,19 @@ impl From<TooLarge> for EditError {
 }
 
 /// The request with all edits made; nothing when none applied.
-pub(super) fn edit(signal: Signal, tree: &Node, request: &Rope) -> Result<Option<Rope>, EditError> {
+pub(super) fn edit(
+    signal: Signal,
+    tree: &Node,
+    request: &Rope,
+    room: &Room,
+) -> Result<Option<Rope>, EditError> {
     let source = Source::new(request);
     let strings = Strings { source: &source, signal, table: OnceCell::new() };
     let splices = Splices::new(source.len());
     let mut editor = Editor { source: &source, strings: &strings, splices, spare: Vec::new() };
     editor.message(tree, 0..source.len())?;
     let splices = editor.splices;
-    if splices.is_empty() { Ok(None) } else { Ok(Some(splices.apply(&source)?)) }
+    if splices.is_empty() { Ok(None) } else { Ok(Some(splices.apply(&source, room)?)) }
 }
 
 /// The string table of a profiles request, which attributes may refer to.

@@ -27,14 +27,17 @@ use crate::config::sections::{AttributeEdit, Processor};
 use crate::outcome::{Failure, Side};
 use crate::processor::editor::EditError;
 use crate::processor::plan::Node;
-use crate::processor::room::MOST_HELD;
 use crate::signal::Signal;
 
+pub(crate) use room::Room;
+
 /// The processors of one pipeline, in order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Processors {
     /// By [`Signal::index`]: nothing where there is nothing to edit.
     trees: [Option<Node>; 4],
+    /// For what edits add.
+    room: Room,
 }
 
 /// Why processors cannot be used.
@@ -67,12 +70,12 @@ pub(crate) enum ProcessorError {
 }
 
 impl Processors {
-    /// Compiles the processors of a pipeline. `batch` and `memory_limiter` do nothing here.
+    /// Compiles the processors of a pipeline; edited requests hold bytes of `room`. `batch` and `memory_limiter` do nothing here.
     ///
     /// # Errors
     ///
     /// A pattern or type is unusable, which a checked configuration never has.
-    pub(crate) fn build(processors: &[&Processor]) -> Result<Self, ProcessorError> {
+    pub(crate) fn build(processors: &[&Processor], room: &Room) -> Result<Self, ProcessorError> {
         let mut trees = [None, None, None, None];
         for (signal, tree) in Signal::ALL.into_iter().zip(&mut trees) {
             let edits: Vec<&AttributeEdit> = processors
@@ -86,7 +89,7 @@ impl Processors {
                 .collect();
             *tree = plan::tree(signal, &plan::compile(&edits)?);
         }
-        Ok(Self { trees })
+        Ok(Self { trees, room: room.clone() })
     }
 
     /// Whether there is an edit for requests of this signal.
@@ -101,19 +104,19 @@ impl Processors {
     /// The edits would make the request far larger than it is.
     pub(crate) fn apply(&self, mut batch: Batch) -> Result<Batch, Failure> {
         let Some(Some(tree)) = self.trees.get(batch.signal.index()) else { return Ok(batch) };
-        match editor::edit(batch.signal, tree, &batch.decoded) {
+        match editor::edit(batch.signal, tree, &batch.decoded, &self.room) {
             Ok(None) => Ok(batch),
             Ok(Some(edited)) => {
                 batch.decoded = edited;
                 batch.encoded = None;
                 Ok(batch)
             }
-            Err(error) => Err(failure(&error, &batch)),
+            Err(error) => Err(failure(&error, &batch, self.room.limit())),
         }
     }
 }
 
-fn failure(error: &EditError, batch: &Batch) -> Failure {
+fn failure(error: &EditError, batch: &Batch, most_held: usize) -> Failure {
     let (signal, items, size) = (batch.signal, batch.items, batch.decoded.len());
     match error {
         EditError::Malformed => Failure::new(
@@ -131,7 +134,7 @@ fn failure(error: &EditError, batch: &Batch) -> Failure {
             "edit_no_room",
             format!(
                 "the gateway holds as many bytes of requests whose attributes it has set as it may \
-                 ({MOST_HELD}): try again later"
+                 ({most_held}): try again later; its operator may raise service.max_edited_bytes"
             ),
         )
         .with_retry_after(ROOM_AGAIN),

@@ -1,36 +1,37 @@
 //! The bytes that edited requests hold beside those that came in.
 //!
-//! Guarantees that they never exceed a bound, for the whole process, and are given back when the
+//! Guarantees that they never exceed a bound, for the whole gateway, and are given back when the
 //! last who holds them lets go. Listeners count what arrives, and an edit may make many times as
 //! much of it. Knows nothing of edits.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Bytes, BytesMut};
 
-/// A number of bytes to be held at one time.
-#[derive(Debug)]
-pub(super) struct Room {
+/// A number of bytes to be held at one time; clones count together.
+#[derive(Clone, Debug)]
+pub(crate) struct Room {
     limit: usize,
-    held: AtomicUsize,
+    held: Arc<AtomicUsize>,
 }
 
-/// For the whole process.
-pub(super) static ROOM: Room = Room::new(MOST_HELD);
-
-/// As much as a listener holds by default.
-pub(super) const MOST_HELD: usize = 512 << 20;
-
 impl Room {
-    const fn new(limit: usize) -> Self {
-        Self { limit, held: AtomicUsize::new(0) }
+    /// For so many bytes.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, held: Arc::default() }
+    }
+
+    /// So many bytes in all.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
     }
 
     /// The same bytes, counted until they are dropped; `None` when there is no room for them.
-    pub(super) fn hold(&'static self, bytes: BytesMut) -> Option<Bytes> {
+    pub(super) fn hold(&self, bytes: BytesMut) -> Option<Bytes> {
         // The counter guards no other memory, so its order with other accesses does not matter.
         let before = self.held.fetch_add(bytes.len(), Ordering::Relaxed);
-        let held = Held { bytes, room: self };
+        let held = Held { bytes, room: self.clone() };
         // Dropping what does not fit gives it back.
         let fits = before.saturating_add(held.bytes.len()) <= self.limit;
         fits.then(|| Bytes::from_owner(held))
@@ -40,7 +41,7 @@ impl Room {
 /// Bytes that are counted.
 struct Held {
     bytes: BytesMut,
-    room: &'static Room,
+    room: Room,
 }
 
 impl AsRef<[u8]> for Held {
@@ -61,17 +62,17 @@ mod tests {
 
     #[test]
     fn bytes_are_counted_until_the_last_of_them_is_dropped() {
-        static ROOM: Room = Room::new(10);
+        let room = Room::new(10);
         let bytes = |length| BytesMut::from(vec![7; length].as_slice());
-        let first = ROOM.hold(bytes(6)).unwrap();
+        let first = room.hold(bytes(6)).unwrap();
         assert_eq!(&first[..], [7; 6]);
-        assert!(ROOM.hold(bytes(5)).is_none());
-        let second = ROOM.hold(bytes(4)).unwrap();
+        assert!(room.hold(bytes(5)).is_none());
+        let second = room.hold(bytes(4)).unwrap();
         let part = first.slice(..1);
         drop(first);
-        assert!(ROOM.hold(bytes(1)).is_none(), "a part holds the whole");
+        assert!(room.hold(bytes(1)).is_none(), "a part holds the whole");
         drop(part);
         drop(second);
-        assert!(ROOM.hold(bytes(10)).is_some());
+        assert!(room.hold(bytes(10)).is_some());
     }
 }

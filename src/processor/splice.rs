@@ -11,7 +11,7 @@ use prost::encoding::encode_varint;
 
 use crate::batch::Rope;
 use crate::otlp::wire::Source;
-use crate::processor::room::ROOM;
+use crate::processor::room::Room;
 
 /// What may be added to a request beyond its own size: an attribute set in each of a million tiny
 /// items would otherwise make a small request a huge one.
@@ -109,8 +109,8 @@ impl Splices {
     }
 
     /// The rope with everything replaced.
-    pub(super) fn apply(self, source: &Source<'_>) -> Result<Rope, NoRoom> {
-        let mut output = Output { rope: Rope::new(), short: BytesMut::new() };
+    pub(super) fn apply(self, source: &Source<'_>, room: &Room) -> Result<Rope, NoRoom> {
+        let mut output = Output { rope: Rope::new(), short: BytesMut::new(), room };
         let mut at = 0;
         for splice in &self.all {
             output.keep(source, at..splice.removed.start)?;
@@ -125,12 +125,13 @@ impl Splices {
 }
 
 /// A rope in the making.
-struct Output {
+struct Output<'a> {
     rope: Rope,
     short: BytesMut,
+    room: &'a Room,
 }
 
-impl Output {
+impl Output<'_> {
     fn keep(&mut self, source: &Source<'_>, range: Range<usize>) -> Result<(), NoRoom> {
         for (piece, part) in source.parts(range) {
             if part.len() < SHARED_FROM {
@@ -145,7 +146,7 @@ impl Output {
 
     fn flush(&mut self) -> Result<(), NoRoom> {
         if !self.short.is_empty() {
-            self.rope.push(ROOM.hold(self.short.split()).ok_or(NoRoom)?);
+            self.rope.push(self.room.hold(self.short.split()).ok_or(NoRoom)?);
         }
         Ok(())
     }

@@ -28,12 +28,14 @@ fn upsert(level: AttributeLevel, key: &str, value: &str) -> AttributeEdit {
 }
 
 fn processors(edits: &[AttributeEdit]) -> Processors {
-    Processors::build(&[
-        &Processor::MemoryLimiter,
-        &Processor::Attributes(edits.to_vec()),
-        &Processor::Batch,
-    ])
-    .unwrap()
+    within(64 << 20, edits)
+}
+
+/// Edited requests may hold so many bytes.
+fn within(limit: usize, edits: &[AttributeEdit]) -> Processors {
+    let edits = Processor::Attributes(edits.to_vec());
+    let all = [&Processor::MemoryLimiter, &edits, &Processor::Batch];
+    Processors::build(&all, &Room::new(limit)).unwrap()
 }
 
 fn batch(signal: Signal, decoded: Rope) -> Batch {
@@ -235,11 +237,29 @@ fn a_list_too_long_to_be_decoded_is_hashed_to_nothing_and_not_converted() {
     assert_eq!(list, &[text("k", "")]);
 }
 
+/// Guarantees: edited requests hold as many bytes as they may and not one more; the one too many is
+/// to come again, and is taken once another has gone.
+#[test]
+fn edited_requests_hold_no_more_bytes_than_they_may() {
+    let edits = [upsert(AttributeLevel::Resource, "k", "w")];
+    let before = || batch(Signal::Traces, Bytes::from_static(b"\x0a\x02\x0a\x00").into());
+    let length = processors(&edits).apply(before()).unwrap().decoded.len();
+    let refusal = within(length - 1, &edits).apply(before()).unwrap_err();
+    assert_eq!((refusal.code, refusal.reason), (Code::Unavailable, "edit_no_room"));
+    assert!(refusal.retry_after.is_some());
+    assert!(refusal.message.contains("service.max_edited_bytes"), "{}", refusal.message);
+    let full = within(length, &edits);
+    let held = full.apply(before()).unwrap();
+    assert_eq!(full.apply(before()).unwrap_err().reason, "edit_no_room");
+    drop(held);
+    assert!(full.apply(before()).is_ok());
+}
+
 #[test]
 fn unusable_patterns_and_types_are_refused() {
     let build = |action| {
         let edits = vec![edit(AttributeLevel::Span, "k", action)];
-        Processors::build(&[&Processor::Attributes(edits)]).unwrap_err()
+        Processors::build(&[&Processor::Attributes(edits)], &Room::new(0)).unwrap_err()
     };
     let pattern = build(AttributeAction::DeletePattern("(".to_owned()));
     assert!(matches!(pattern, ProcessorError::Pattern { .. }), "{pattern}");

@@ -257,12 +257,18 @@ async fn frozen_peers_do_not_hold_up_the_end() {
     assert!(start.elapsed() < Duration::from_secs(5), "took {:?}", start.elapsed());
 }
 
-/// Scenario: as many connections as `max_connections` allows, and one more.
+/// Scenario: as many connections as `max_connections` or `max_connections_per_source` allows, and
+/// one more.
 /// Guarantees: the last one is closed and counted, those before it are served.
 #[tokio::test]
 async fn connections_above_the_cap_are_closed() {
+    above_the_cap("max_connections").await;
+    above_the_cap("max_connections_per_source").await;
+}
+
+async fn above_the_cap(key: &str) {
     let mut upstream = Upstream::plaintext().await;
-    let gateway = RunningGateway::start(&plaintext(&upstream, "max_connections: 3", "")).await;
+    let gateway = RunningGateway::start(&plaintext(&upstream, &format!("{key}: 3"), "")).await;
     let mut clients = Vec::new();
     for _ in 0..3 {
         let mut client = agent::plaintext(gateway.grpc()).await;
@@ -273,8 +279,8 @@ async fn connections_above_the_cap_are_closed() {
     let mut above = TcpStream::connect(gateway.grpc()).await.unwrap();
     let read = timeout(DEADLINE, above.read(&mut [0; 1])).await.unwrap();
     assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
-    let refused = "portcullis_accept_errors_total{reason=\"max_connections\"}";
-    assert!(gateway.metric(refused) >= 1.0);
+    let refused = format!("portcullis_accept_errors_total{{reason=\"{key}\"}}");
+    assert!(gateway.metric(&refused) >= 1.0);
     for client in &mut clients {
         client.export(span("still below")).await.unwrap();
     }

@@ -9,6 +9,7 @@ use crate::config::read::ids::{self, Reference};
 use crate::config::read::mend;
 use crate::config::read::section::Section;
 use crate::config::read::telemetry;
+use crate::config::read::values::MAX;
 use crate::config::sections::{Pipeline, PipelineId, Service};
 use crate::config::types::ComponentId;
 
@@ -46,6 +47,9 @@ pub(super) fn service(section: &Section<'_>, known: &Known) -> Service {
         workers: section.number("workers", 1..=1024),
         // Beyond, the runtime of a single worker has no threads.
         side_threads: section.number("side_threads", 1..=512),
+        max_edited_bytes: section
+            .bytes("max_edited_bytes", 1..=MAX)
+            .unwrap_or(Service::MAX_EDITED_BYTES),
         shutdown_timeout: section.duration("shutdown_timeout").unwrap_or(Duration::from_secs(30)),
     }
 }

@@ -214,3 +214,11 @@ fn side_threads_may_be_from_one_to_as_many_as_a_runtime_has() {
         assert_eq!(config.service.side_threads, Some(count));
     }
 }
+
+#[test]
+fn edited_requests_may_hold_half_a_gibibyte_or_what_is_written() {
+    for (sets, expected) in [(&[][..], 512 << 20), (&["service.max_edited_bytes=1MiB"], 1 << 20)] {
+        let (config, _) = read(&[MINIMAL], sets, &[]).unwrap();
+        assert_eq!(config.service.max_edited_bytes, expected);
+    }
+}

@@ -37,6 +37,14 @@ class Scenario:
     ours_only: bool = False
 
 
+@dataclasses.dataclass(frozen=True)
+class Explained:
+    """A failure, its stable reason, and who, why and what next in the log (and for the sender, if it is told)."""
+    name: str
+    reason: str
+    texts: tuple
+
+
 def check(condition, text):
     if not condition:
         raise Failure(text)

@@ -130,6 +130,8 @@ pub(super) const OTHERS: &[Case] = &[
     ("service", "workers: 0", "workers", "out_of_range"),
     ("service", "side_threads: 0", "side_threads", "out_of_range"),
     ("service", "side_threads: 513", "side_threads", "out_of_range"),
+    ("service", "max_edited_bytes: 0", "max_edited_bytes", "out_of_range"),
+    ("service", "max_edited_bytes: lots", "max_edited_bytes", "wrong_type"),
     ("service", "pipeline: {}", "pipeline", "unknown_key"),
     (
         "service.pipelines",

@@ -13,16 +13,12 @@ import json
 import payload
 from pki import is_v1
 from scenarios.sdks import NODE, PYTHON
-from stage import COLLECTOR, HERE, Scenario, check, command
+from stage import COLLECTOR, HERE, Explained, Scenario, check, command
 from topology import QUIET, sender_env
 
 
 @dataclasses.dataclass(frozen=True)
-class Case:
-    name: str
-    reason: str
-    # Who, why, and what next, in the line of the log.
-    texts: tuple
+class Case(Explained):
     client: str = "shop"
     side: str = "front"
     ca: str = "front"

@@ -11,18 +11,14 @@ import socket
 import threading
 
 import payload
-from stage import COLLECTOR, Program, Scenario, check, eventually
+from stage import COLLECTOR, Explained, Program, Scenario, check, eventually
 from topology import QUIET
 
 PROTOCOLS = ("grpc", "http")
 
 
 @dataclasses.dataclass(frozen=True)
-class Case:
-    name: str
-    reason: str
-    # Who, why, and what next, for the log and for the sender.
-    texts: tuple
+class Case(Explained):
     # The backend's certificate where it is the Collector; otherwise which other backend.
     server: str = ""
     backend: str = ""
