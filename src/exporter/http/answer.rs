@@ -36,16 +36,21 @@ pub(super) struct Answer {
     body: Option<Bytes>,
 }
 
-/// Reads an answer to its end.
+/// Reads an answer to its end. Of a failure its status says most: who answers it before the request
+/// was read whole may reset the connection behind it, and the words that came by then must do.
 ///
 /// # Errors
-/// The connection broke.
+/// The connection broke in the middle of a success.
 pub(super) async fn read(response: Response<Incoming>) -> Result<Answer, hyper::Error> {
     let (head, mut body) = response.into_parts();
     let mut whole = BytesMut::new();
     let mut body_read = None;
     while let Some(frame) = body.frame().await {
-        let Ok(piece) = frame?.into_data() else { continue };
+        let frame = match frame {
+            Err(_broken) if !head.status.is_success() => break,
+            frame => frame?,
+        };
+        let Ok(piece) = frame.into_data() else { continue };
         if whole.len() + piece.len() > MAX_ANSWER {
             return Ok(Answer { status: head.status, headers: head.headers, body: None });
         }
@@ -95,6 +100,10 @@ impl Answer {
         let number = self.status.as_u16();
         let code = answer::code_of_http(number);
         let status = self.encoding().and_then(|encoding| answer::decode_status(body, encoding));
+        if status.is_none() && number == 400 && wants_tls(body) {
+            let text = "it answered that this port wants TLS: write https:// into the exporter's endpoint, or use its plaintext port";
+            return failure(Code::Unavailable, "upstream_expects_tls", text);
+        }
         let text = match &status {
             Some(status) if !status.message.is_empty() => {
                 let next = advice(code, &status.message);
@@ -172,6 +181,20 @@ impl Answer {
 enum Unreadable {
     Damaged,
     TooLarge,
+}
+
+/// Whether it is what Go, nginx or Apache answer to plaintext on a port with TLS. Our configuration
+/// is wrong then, and not the batch.
+fn wants_tls(body: &[u8]) -> bool {
+    let start = String::from_utf8_lossy(body.get(..1024).unwrap_or(body));
+    let says = |words: &&str| start.contains(*words);
+    [
+        "HTTP request to an HTTPS server",
+        "plain HTTP request was sent to HTTPS port",
+        "speaking plain HTTP to an SSL-enabled server port",
+    ]
+    .iter()
+    .any(says)
 }
 
 /// What to look at when an answer is not OTLP's own: it may come from anything on the way.

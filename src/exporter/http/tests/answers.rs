@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use prost::Message as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tonic::Code;
 
 use crate::batch::{Encoded, Rope};
@@ -214,4 +216,41 @@ fn the_status_fixture_is_a_google_rpc_status() {
     let failure = Failure::new(Code::InvalidArgument, Side::Upstream, "x", "y");
     let body = answer::encode_status(&failure, Encoding::Protobuf);
     assert_eq!(tonic_types::pb::Status::decode(body).unwrap().message, "y");
+}
+
+/// Scenario: plaintext reaches a port with TLS, whose server says so in an HTML page or a line.
+/// Guarantees: it is our endpoint that is wrong and not the batch, so the sender may come again.
+#[tokio::test]
+async fn a_server_that_says_that_it_wants_tls_is_understood() {
+    for body in [
+        "Client sent an HTTP request to an HTTPS server.\n",
+        "<html><center>The plain HTTP request was sent to HTTPS port</center></html>",
+        "You're speaking plain HTTP to an SSL-enabled server port.<br />",
+    ] {
+        let failure = told(400, &[], body.as_bytes()).await.unwrap_err();
+        assert_eq!((failure.code, failure.reason), (Code::Unavailable, "upstream_expects_tls"));
+        assert!(failure.message.contains("write https:// into the exporter's endpoint"));
+    }
+    let failure = told(400, &[], b"HTTPS is for others").await.unwrap_err();
+    assert_eq!((failure.code, failure.reason), (Code::InvalidArgument, "upstream_http_400"));
+}
+
+/// Scenario: an upstream answers before it has read the request, so that its end resets the
+/// connection behind an answer without a length.
+/// Guarantees: the status and the words that came are told.
+#[tokio::test]
+async fn an_answer_before_a_reset_is_heard() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        let (mut peer, _) = listener.accept().await.unwrap();
+        peer.read_u8().await.unwrap();
+        let words = "Client sent an HTTP request to an HTTPS server.\n";
+        let answer = format!("HTTP/1.0 400 Bad Request\r\n\r\n{words}");
+        peer.write_all(answer.as_bytes()).await.unwrap();
+    });
+    let exporter = http(http_config(&base, ClientTls::default()));
+    let failure = exporter.export(&batch(Signal::Traces, b"any bytes")).await.unwrap_err();
+    assert_eq!(failure.reason, "upstream_expects_tls", "{}", failure.message);
+    serving.await.unwrap();
 }

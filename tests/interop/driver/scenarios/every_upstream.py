@@ -26,6 +26,7 @@ class Case(Explained):
     server_tls: str = ""
     tls: str = "{back_ca}, {identity}"
     protocols: tuple = PROTOCOLS
+    scheme: str = "https"
 
 
 PRESENTED = "the upstream presented CN="
@@ -70,6 +71,9 @@ CASES = [
     Case("clear-to-tls", "upstream_closed", (
         "hung up before it said anything", "it probably expects TLS on this port; remove tls.insecure"),
         server="server", tls="insecure: true", protocols=("grpc",)),
+    Case("http-to-tls", "upstream_expects_tls", (
+        "it answered that this port wants TLS", "write https:// into the exporter's endpoint"),
+        server="server", tls="insecure: true", protocols=("http",), scheme="http"),
     Case("not-http2", "upstream_not_h2", (
         "answered with something that is not HTTP/2", "for OTLP over HTTP use otlp_http"),
         backend="HTTP/1.1", tls="insecure: true", protocols=("grpc",)),
@@ -179,7 +183,7 @@ def _endpoint(case, protocol, collector, others):
         place = "otel..backend:4317"
     else:
         place = f"localhost:{others[case.backend]}"
-    return place if protocol == "grpc" else f"https://{place}"
+    return place if protocol == "grpc" else f"{case.scheme}://{place}"
 
 
 def _all(stage):
