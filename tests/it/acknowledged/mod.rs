@@ -94,6 +94,13 @@ impl Scene {
         kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), signal).unwrap();
     }
 
+    /// Waits until it is there; before that it does not take signals either.
+    async fn listens(&self) {
+        let socket = self.folder.path().join("http");
+        let connects = || std::os::unix::net::UnixStream::connect(&socket).is_ok();
+        eventually("it listens", connects).await;
+    }
+
     async fn pass(&mut self, event: Event) {
         let which = usize::try_from(self.random(2)).unwrap();
         match event {
@@ -103,6 +110,7 @@ impl Scene {
                 self.start();
             }
             Event::Ended => {
+                self.listens().await;
                 self.signal(Signal::TERM);
                 let mut ending = self.gateway.take().unwrap();
                 let ended = tokio::task::spawn_blocking(move || ending.0.wait().unwrap().code());
@@ -111,6 +119,7 @@ impl Scene {
                 self.start();
             }
             Event::HungUp => {
+                self.listens().await;
                 for _ in 0..self.random(20) {
                     self.signal(Signal::HUP);
                 }
