@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::requests::{
     VARIANTS, call, compressed, export, export_in, export_json, framed, post, post_variant, with,
 };
-use super::support::Gate;
+use super::wire::{Wire, on_every_wire};
 use crate::coding::Coding;
 use crate::otlp::answer::Encoding;
 use crate::outcome::{Accepted, PartialSuccess};
@@ -16,18 +16,17 @@ fn partial(rejected: i64, message: &str) -> Accepted {
     Accepted { partial_success: Some(PartialSuccess { rejected, message }) }
 }
 
-#[tokio::test]
-async fn g01_plain_and_gzip_requests_are_accepted() {
+async fn g01_plain_and_gzip_requests_are_accepted(wire: Wire) {
     for signal in Signal::ALL {
         let message = export(signal, 3);
-        let gate = Gate::new();
+        let gate = wire.gate();
         gate.ask(call(signal, framed(false, &message))).await.grpc_accepted(signal);
         let batch = gate.only();
         assert_eq!((batch.signal, batch.items), (signal, 3));
         assert_eq!(batch.decoded.to_bytes(), message);
         assert!(batch.encoded.is_none());
 
-        let gate = Gate::new();
+        let gate = wire.gate();
         let squeezed = compressed(Coding::Gzip, &message);
         let request = with(call(signal, framed(true, &squeezed)), "grpc-encoding", "gzip");
         gate.ask(request).await.grpc_accepted(signal);
@@ -37,7 +36,7 @@ async fn g01_plain_and_gzip_requests_are_accepted() {
         let encoded = batch.encoded.expect("the very bytes");
         assert_eq!((encoded.coding, encoded.body.to_bytes()), (Coding::Gzip, squeezed));
         for variant in VARIANTS {
-            let gate = Gate::new();
+            let gate = wire.gate();
             let body = export_in(variant.0, signal);
             let reply = gate.ask(post_variant(signal, variant, &body)).await;
             reply.http_accepted(signal, variant.0);
@@ -49,10 +48,9 @@ async fn g01_plain_and_gzip_requests_are_accepted() {
     }
 }
 
-#[tokio::test]
-async fn g02_a_full_success_is_an_empty_response_message() {
+async fn g02_a_full_success_is_an_empty_response_message(wire: Wire) {
     for signal in Signal::ALL {
-        let gate = Gate::new();
+        let gate = wire.gate();
         let reply = gate.ask(call(signal, framed(false, &export(signal, 1)))).await;
         assert_eq!(reply.grpc_accepted(signal), Accepted::default());
         assert_eq!(&reply.body[..], [0; 5]);
@@ -65,9 +63,8 @@ async fn g02_a_full_success_is_an_empty_response_message() {
     }
 }
 
-#[tokio::test]
-async fn g03_an_empty_request_is_a_success() {
-    let gate = Gate::new();
+async fn g03_an_empty_request_is_a_success(wire: Wire) {
+    let gate = wire.gate();
     for signal in Signal::ALL {
         gate.ask(call(signal, framed(false, b""))).await.grpc_accepted(signal);
         for variant in VARIANTS {
@@ -85,10 +82,9 @@ async fn g03_an_empty_request_is_a_success() {
 
 /// Scenario: the backend takes a part. Guarantees: the sender hears how many it lost, in its own
 /// protocol, and the counters tell both parts.
-#[tokio::test]
-async fn g04_the_number_of_rejected_items_reaches_the_sender() {
+async fn g04_the_number_of_rejected_items_reaches_the_sender(wire: Wire) {
     for signal in Signal::ALL {
-        let gate = Gate::new().answering(Ok(partial(2, "two are too old")));
+        let gate = wire.gate().answering(Ok(partial(2, "two are too old")));
         let expected = partial(2, "two are too old");
         let reply = gate.ask(call(signal, framed(false, &export(signal, 5)))).await;
         assert_eq!(reply.grpc_accepted(signal), expected);
@@ -106,9 +102,8 @@ async fn g04_the_number_of_rejected_items_reaches_the_sender() {
     }
 }
 
-#[tokio::test]
-async fn g05_the_backends_words_reach_the_sender() {
-    let gate = Gate::new().answering(Ok(partial(1, "span 3: no trace id")));
+async fn g05_the_backends_words_reach_the_sender(wire: Wire) {
+    let gate = wire.gate().answering(Ok(partial(1, "span 3: no trace id")));
     let reply = gate.ask(post(Signal::Traces, Encoding::Json, export_json(Signal::Traces))).await;
     let text = std::str::from_utf8(&reply.body).unwrap();
     assert_eq!(
@@ -117,12 +112,11 @@ async fn g05_the_backends_words_reach_the_sender() {
     );
 }
 
-#[tokio::test]
-async fn g06_a_warning_rejects_nothing_and_has_a_text() {
-    let gate = Gate::new().answering(Ok(partial(0, "deprecated")));
+async fn g06_a_warning_rejects_nothing_and_has_a_text(wire: Wire) {
+    let gate = wire.gate().answering(Ok(partial(0, "deprecated")));
     let reply = gate.ask(call(Signal::Logs, framed(false, &export(Signal::Logs, 1)))).await;
     assert_eq!(reply.grpc_accepted(Signal::Logs), partial(0, "deprecated"));
-    let gate = Gate::new().answering(Ok(partial(0, "")));
+    let gate = wire.gate().answering(Ok(partial(0, "")));
     let reply = gate.ask(call(Signal::Logs, framed(false, &export(Signal::Logs, 1)))).await;
     assert_eq!(
         reply.grpc_accepted(Signal::Logs),
@@ -133,10 +127,9 @@ async fn g06_a_warning_rejects_nothing_and_has_a_text() {
 
 /// Scenario: a sender did not hear the answer and sends the same again. Guarantees: it is accepted,
 /// and both reach the backend, who alone can tell.
-#[tokio::test]
-async fn g15_a_request_sent_twice_is_accepted_twice() {
+async fn g15_a_request_sent_twice_is_accepted_twice(wire: Wire) {
     for signal in Signal::ALL {
-        let gate = Gate::new();
+        let gate = wire.gate();
         for _ in 0..2 {
             gate.ask(call(signal, framed(false, &export(signal, 2)))).await.grpc_accepted(signal);
         }
@@ -147,26 +140,24 @@ async fn g15_a_request_sent_twice_is_accepted_twice() {
 
 /// Scenario: a sender of a later OTLP uses fields that nobody here knows. Guarantees: they are
 /// tolerated, and forwarded.
-#[tokio::test]
-async fn g16_unknown_fields_are_tolerated_and_survive() {
+async fn g16_unknown_fields_are_tolerated_and_survive(wire: Wire) {
     let mut message = export(Signal::Traces, 1).to_vec();
     // Field 1000 with the value 1.
     message.extend([0xc0, 0x3e, 1]);
-    let gate = Gate::new();
+    let gate = wire.gate();
     gate.ask(call(Signal::Traces, framed(false, &message))).await.grpc_accepted(Signal::Traces);
     assert_eq!(gate.only().decoded.to_bytes(), message);
 
     let text = r#"{"later":{"x":[1,{}]},"resourceLogs":[{"scopeLogs":[{"logRecords":[{"new":null,"severityText":"I"}]}]}]}"#;
-    let gate = Gate::new();
+    let gate = wire.gate();
     let request = post(Signal::Logs, Encoding::Json, Bytes::from_static(text.as_bytes()));
     gate.ask(request).await.http_accepted(Signal::Logs, Encoding::Json);
     assert_eq!(gate.only().items, 1);
 }
 
-#[tokio::test]
-async fn g17_an_empty_envelope_is_dropped() {
+async fn g17_an_empty_envelope_is_dropped(wire: Wire) {
     for signal in Signal::ALL {
-        let gate = Gate::new();
+        let gate = wire.gate();
         gate.ask(call(signal, framed(false, &export(signal, 0)))).await.grpc_accepted(signal);
         let reply = gate.ask(post(signal, Encoding::Protobuf, export(signal, 0))).await;
         reply.http_accepted(signal, Encoding::Protobuf);
@@ -176,8 +167,7 @@ async fn g17_an_empty_envelope_is_dropped() {
 
 /// Scenario: spans use the interning fields that only profiles may use. Guarantees: not fatal, and
 /// the bytes go on as they are.
-#[tokio::test]
-async fn g18_interning_fields_outside_profiles_are_not_fatal() {
+async fn g18_interning_fields_outside_profiles_are_not_fatal(wire: Wire) {
     // Resource.attributes[0] = { value { string_value_strindex (8): 4 }, key_strindex (3): 5 }.
     let attribute = [0x12, 2, 0x40, 4, 0x18, 5];
     let resource = [&[0x0a, 6][..], &attribute].concat();
@@ -185,14 +175,13 @@ async fn g18_interning_fields_outside_profiles_are_not_fatal() {
     message.extend(resource);
     // ScopeSpans with an empty Span, and schema_url "s".
     message.extend([0x12, 2, 0x12, 0, 0x1a, 2, b's', b'u']);
-    let gate = Gate::new();
+    let gate = wire.gate();
     gate.ask(call(Signal::Traces, framed(false, &message))).await.grpc_accepted(Signal::Traces);
     assert_eq!(gate.only().decoded.to_bytes(), message);
 }
 
-#[tokio::test]
-async fn g19_profiles_are_served_under_their_development_names() {
-    let gate = Gate::new();
+async fn g19_profiles_are_served_under_their_development_names(wire: Wire) {
+    let gate = wire.gate();
     let mut request = post(Signal::Traces, Encoding::Protobuf, export(Signal::Profiles, 2));
     *request.uri_mut() = "/v1development/profiles".parse().unwrap();
     gate.ask(request).await.http_accepted(Signal::Profiles, Encoding::Protobuf);
@@ -204,3 +193,17 @@ async fn g19_profiles_are_served_under_their_development_names() {
     assert_eq!(seen.iter().map(|batch| batch.items).collect::<Vec<_>>(), [2, 3]);
     assert!(seen.iter().all(|batch| batch.signal == Signal::Profiles));
 }
+
+on_every_wire!(
+    g01_plain_and_gzip_requests_are_accepted,
+    g02_a_full_success_is_an_empty_response_message,
+    g03_an_empty_request_is_a_success,
+    g04_the_number_of_rejected_items_reaches_the_sender,
+    g05_the_backends_words_reach_the_sender,
+    g06_a_warning_rejects_nothing_and_has_a_text,
+    g15_a_request_sent_twice_is_accepted_twice,
+    g16_unknown_fields_are_tolerated_and_survive,
+    g17_an_empty_envelope_is_dropped,
+    g18_interning_fields_outside_profiles_are_not_fatal,
+    g19_profiles_are_served_under_their_development_names,
+);

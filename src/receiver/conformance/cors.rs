@@ -5,15 +5,16 @@ use http::{Method, Request};
 
 use super::requests::{TestBody, export_json, post, with};
 use super::support::Gate;
+use super::wire::{Wire, on_every_wire};
 use crate::config::sections::Cors;
 use crate::otlp::answer::Encoding;
 use crate::signal::Signal;
 
-fn gate(change: impl FnOnce(&mut Cors)) -> Gate {
+fn gate(wire: Wire, change: impl FnOnce(&mut Cors)) -> Gate {
     let mut cors =
         Cors { allowed_origins: vec!["https://*.shop.example".to_owned()], ..Cors::default() };
     change(&mut cors);
-    Gate::http(|server| server.cors = Some(cors))
+    wire.http(|server| server.cors = Some(cors))
 }
 
 fn preflight(origin: &str, headers: &str) -> Request<TestBody> {
@@ -25,9 +26,8 @@ fn preflight(origin: &str, headers: &str) -> Request<TestBody> {
     with(request, "access-control-request-headers", headers)
 }
 
-#[tokio::test]
-async fn a_preflight_of_an_allowed_origin_is_allowed() {
-    let gate = gate(|cors| cors.max_age = 600);
+async fn a_preflight_of_an_allowed_origin_is_allowed(wire: Wire) {
+    let gate = gate(wire, |cors| cors.max_age = 600);
     let reply = gate.ask(preflight("https://web.shop.example", "content-type")).await;
     assert_eq!(reply.http, 204);
     assert_eq!(reply.header("access-control-allow-origin"), Some("https://web.shop.example"));
@@ -37,9 +37,8 @@ async fn a_preflight_of_an_allowed_origin_is_allowed() {
     assert_eq!(reply.header("access-control-max-age"), Some("600"));
 }
 
-#[tokio::test]
-async fn other_origins_and_headers_are_not_allowed() {
-    let gate = gate(|cors| cors.allowed_headers = vec!["X-Tenant".to_owned()]);
+async fn other_origins_and_headers_are_not_allowed(wire: Wire) {
+    let gate = gate(wire, |cors| cors.allowed_headers = vec!["X-Tenant".to_owned()]);
     for (origin, headers, allowed) in [
         ("https://web.shop.example", "x-tenant, content-type", true),
         ("https://WEB.shop.example", "", true),
@@ -57,9 +56,8 @@ async fn other_origins_and_headers_are_not_allowed() {
     }
 }
 
-#[tokio::test]
-async fn every_other_answer_says_who_may_read_it() {
-    let gate = gate(|cors| cors.exposed_headers = vec!["A".to_owned(), "B".to_owned()]);
+async fn every_other_answer_says_who_may_read_it(wire: Wire) {
+    let gate = gate(wire, |cors| cors.exposed_headers = vec!["A".to_owned(), "B".to_owned()]);
     let send = |origin| {
         with(post(Signal::Traces, Encoding::Json, export_json(Signal::Traces)), "origin", origin)
     };
@@ -77,9 +75,8 @@ async fn every_other_answer_says_who_may_read_it() {
     assert_eq!(reply.header("access-control-allow-origin"), Some("https://web.shop.example"));
 }
 
-#[tokio::test]
-async fn a_star_allows_any_origin_and_any_header() {
-    let gate = gate(|cors| {
+async fn a_star_allows_any_origin_and_any_header(wire: Wire) {
+    let gate = gate(wire, |cors| {
         cors.allowed_origins = vec!["*".to_owned()];
         cors.allowed_headers = vec!["*".to_owned()];
     });
@@ -88,9 +85,16 @@ async fn a_star_allows_any_origin_and_any_header() {
     assert_eq!(reply.header("access-control-allow-headers"), Some("x-anything"));
 }
 
-#[tokio::test]
-async fn without_cors_a_preflight_is_405() {
-    let gate = Gate::new();
+async fn without_cors_a_preflight_is_405(wire: Wire) {
+    let gate = wire.gate();
     let reply = gate.refuses("method", preflight("https://web.shop.example", "")).await;
     reply.http_status(405, Encoding::Json);
 }
+
+on_every_wire!(
+    a_preflight_of_an_allowed_origin_is_allowed,
+    other_origins_and_headers_are_not_allowed,
+    every_other_answer_says_who_may_read_it,
+    a_star_allows_any_origin_and_any_header,
+    without_cors_a_preflight_is_405,
+);

@@ -9,6 +9,7 @@ use super::requests::{
     End, TestBody, VARIANTS, call, compressed, export, export_in, framed, post, post_variant, with,
 };
 use super::support::Gate;
+use super::wire::{Wire, on_every_wire};
 use crate::coding::Coding;
 use crate::otlp::answer::Encoding;
 use crate::outcome::{Accepted, PartialSuccess};
@@ -17,36 +18,33 @@ use crate::signal::Signal;
 
 const SIGNAL: Signal = Signal::Traces;
 
-#[tokio::test]
-async fn l01_l03_a_call_at_the_limit_passes_and_one_byte_more_is_resource_exhausted() {
+async fn l01_l03_a_call_at_the_limit_passes_and_one_byte_more_is_resource_exhausted(wire: Wire) {
     let message = export(SIGNAL, 4);
-    let gate = Gate::grpc(|server| server.max_request_bytes = message.len());
+    let gate = wire.grpc(|server| server.max_request_bytes = message.len());
     gate.ask(call(SIGNAL, framed(false, &message))).await.grpc_accepted(SIGNAL);
     assert_eq!(gate.only().items, 4);
 
-    let gate = Gate::grpc(|server| server.max_request_bytes = message.len() - 1);
+    let gate = wire.grpc(|server| server.max_request_bytes = message.len() - 1);
     let reply = gate.refuses("request_too_large", call(SIGNAL, framed(false, &message))).await;
     assert_eq!(reply.grpc(), tonic::Code::ResourceExhausted);
     let details = reply.header("grpc-status-details-bin");
     assert_eq!(details, None, "without RetryInfo no sender tries again");
 }
 
-#[tokio::test]
-async fn l01_the_limit_holds_after_inflating() {
+async fn l01_the_limit_holds_after_inflating(wire: Wire) {
     let message = export(SIGNAL, 50);
     let squeezed = compressed(Coding::Gzip, &message);
     assert!(squeezed.len() < message.len() / 4);
     let request = || with(call(SIGNAL, framed(true, &squeezed)), "grpc-encoding", "gzip");
-    let gate = Gate::grpc(|server| server.max_request_bytes = message.len());
+    let gate = wire.grpc(|server| server.max_request_bytes = message.len());
     gate.ask(request()).await.grpc_accepted(SIGNAL);
-    let gate = Gate::grpc(|server| server.max_request_bytes = message.len() - 1);
+    let gate = wire.grpc(|server| server.max_request_bytes = message.len() - 1);
     let reply = gate.refuses("request_too_large", request()).await;
     assert_eq!(reply.grpc(), tonic::Code::ResourceExhausted);
 }
 
-#[tokio::test]
-async fn l01_a_message_announced_too_large_is_refused_before_it_arrives() {
-    let gate = Gate::grpc(|server| server.max_request_bytes = 100);
+async fn l01_a_message_announced_too_large_is_refused_before_it_arrives(wire: Wire) {
+    let gate = wire.grpc(|server| server.max_request_bytes = 100);
     let prefix = Bytes::from_static(&[0, 0, 0, 0, 101]);
     let reply =
         gate.refuses("request_too_large", call(SIGNAL, TestBody::new([prefix], End::Never))).await;
@@ -58,8 +56,7 @@ fn l02_l05_the_default_limit_is_64_mib() {
     assert_eq!(Gate::new().shared.0.max_request_bytes, 64 << 20);
 }
 
-#[tokio::test]
-async fn l04_l06_a_body_at_the_limit_passes_and_one_byte_more_is_413() {
+async fn l04_l06_a_body_at_the_limit_passes_and_one_byte_more_is_413(wire: Wire) {
     for variant in VARIANTS {
         let body = export_in(variant.0, SIGNAL);
         // Small bodies grow by being compressed.
@@ -67,22 +64,21 @@ async fn l04_l06_a_body_at_the_limit_passes_and_one_byte_more_is_413() {
             None => body.len(),
             Some(coding) => compressed(coding, &body).len().max(body.len()),
         };
-        let gate = Gate::http(|server| server.server.max_request_bytes = most);
+        let gate = wire.http(|server| server.server.max_request_bytes = most);
         let reply = gate.ask(post_variant(SIGNAL, variant, &body)).await;
         reply.http_accepted(SIGNAL, variant.0);
-        let gate = Gate::http(|server| server.server.max_request_bytes = most - 1);
+        let gate = wire.http(|server| server.server.max_request_bytes = most - 1);
         let reply = gate.refuses("request_too_large", post_variant(SIGNAL, variant, &body)).await;
         reply.http_status(413, variant.0);
     }
 }
 
-#[tokio::test]
-async fn l04_the_limit_holds_after_inflating() {
+async fn l04_the_limit_holds_after_inflating(wire: Wire) {
     let message = export(SIGNAL, 50);
     let variant = (Encoding::Protobuf, Some(Coding::Gzip));
-    let gate = Gate::http(|server| server.server.max_request_bytes = message.len());
+    let gate = wire.http(|server| server.server.max_request_bytes = message.len());
     gate.ask(post_variant(SIGNAL, variant, &message)).await.http_accepted(SIGNAL, variant.0);
-    let gate = Gate::http(|server| server.server.max_request_bytes = message.len() - 1);
+    let gate = wire.http(|server| server.server.max_request_bytes = message.len() - 1);
     let reply = gate.refuses("request_too_large", post_variant(SIGNAL, variant, &message)).await;
     reply.http_status(413, variant.0);
 }
@@ -159,11 +155,10 @@ async fn l06_a_413_on_http1_reads_a_bounded_rest_and_closes() {
     assert_eq!(started.elapsed(), Duration::ZERO, "it is not asked for a body nobody wants");
 }
 
-#[tokio::test]
-async fn l10_l11_a_long_text_of_the_backend_is_shortened() {
+async fn l10_l11_a_long_text_of_the_backend_is_shortened(wire: Wire) {
     let message = "no ".repeat(20_000);
     let partial = PartialSuccess { rejected: 1, message };
-    let gate = Gate::new().answering(Ok(Accepted { partial_success: Some(partial) }));
+    let gate = wire.gate().answering(Ok(Accepted { partial_success: Some(partial) }));
     let reply = gate.ask(call(SIGNAL, framed(false, &export(SIGNAL, 1)))).await;
     let partial = reply.grpc_accepted(SIGNAL).partial_success.unwrap();
     assert_eq!(partial.rejected, 1);
@@ -217,15 +212,14 @@ async fn the_byte_budget_is_shared_and_given_back() {
     gate.ask(call(SIGNAL, framed(false, &larger))).await.grpc_accepted(SIGNAL);
 }
 
-#[tokio::test]
-async fn inflated_bytes_count_against_the_budget() {
+async fn inflated_bytes_count_against_the_budget(wire: Wire) {
     let message = export(SIGNAL, 50);
     let squeezed = compressed(Coding::Gzip, &message);
     let request = || with(call(SIGNAL, framed(true, &squeezed)), "grpc-encoding", "gzip");
     let room = message.len() + squeezed.len();
-    let gate = Gate::grpc(|server| server.limits.max_in_flight_bytes = room);
+    let gate = wire.grpc(|server| server.limits.max_in_flight_bytes = room);
     gate.ask(request()).await.grpc_accepted(SIGNAL);
-    let gate = Gate::grpc(|server| server.limits.max_in_flight_bytes = room - 1);
+    let gate = wire.grpc(|server| server.limits.max_in_flight_bytes = room - 1);
     assert_eq!(gate.refuses("in_flight_bytes", request()).await.grpc(), tonic::Code::Unavailable);
 }
 
@@ -257,3 +251,13 @@ async fn a_pipeline_that_does_not_answer_is_given_up() {
     let refused = "otelcol_receiver_refused_spans{receiver=\"otlp\",transport=\"grpc\"}";
     assert_eq!(gate.count(refused), 2);
 }
+
+on_every_wire!(
+    l01_l03_a_call_at_the_limit_passes_and_one_byte_more_is_resource_exhausted,
+    l01_the_limit_holds_after_inflating,
+    l01_a_message_announced_too_large_is_refused_before_it_arrives,
+    l04_l06_a_body_at_the_limit_passes_and_one_byte_more_is_413,
+    l04_the_limit_holds_after_inflating,
+    l10_l11_a_long_text_of_the_backend_is_shortened,
+    inflated_bytes_count_against_the_budget,
+);

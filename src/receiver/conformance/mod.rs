@@ -1,7 +1,8 @@
 //! OTLP's own requirements on a server, each a test named by its number in the conformance
 //! checklist (G: common, L: limits, R: gRPC, H: HTTP, J: JSON), and what other servers get wrong.
 //!
-//! `numbers` says which is where. Requests are fed to the receiver in memory; a fake pipeline shows what reached it.
+//! `numbers` says which is where. Each is run in memory and over sockets, in the clear and over TLS
+//! (`wire`); a fake pipeline shows what reached it.
 
 mod common;
 mod cors;
@@ -12,6 +13,7 @@ mod http;
 mod json;
 mod limits;
 mod numbers;
+mod peers;
 mod requests;
 mod support;
 mod wire;

@@ -56,6 +56,15 @@ impl TestBody {
         self.announced = Some(bytes);
         self
     }
+
+    /// Says how many bytes it has.
+    pub(super) fn announce_all(&mut self) {
+        self.announced = Some(self.frames.iter().map(|frame| frame.len() as u64).sum());
+    }
+
+    pub(super) fn end(&self) -> End {
+        self.end
+    }
 }
 
 impl From<Bytes> for TestBody {

@@ -1,12 +1,17 @@
-//! A receiver without sockets, and its answers taken apart.
+//! A receiver, in memory or behind a socket, and its answers taken apart.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
+use http_body::Body;
 use http_body_util::BodyExt as _;
+use tokio::time::{Instant, sleep};
 
 use super::requests::{TestBody, media};
+use super::wire::{Line, Wire};
 use crate::aside::Aside;
 use crate::batch::Batch;
 use crate::config::sections::{GrpcServer, HttpServer, Server, UrlPaths};
@@ -16,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::otlp::answer::{Encoding, Status, decode_status, decode_success};
 use crate::outcome::{Accepted, Outcome};
 use crate::pipeline::Consumer;
-use crate::receiver::{Admission, Answer, Distrust, Peer, Receiver, Shared};
+use crate::receiver::{Admission, Distrust, Peer, Receiver, Shared};
 use crate::signal::Signal;
 
 /// A pipeline that remembers what it was given.
@@ -67,6 +72,8 @@ pub(super) struct Gate {
     pub(super) pipeline: Pipeline,
     pub(super) metrics: Metrics,
     pub(super) shared: Shared,
+    /// `None` when requests are handed to the receiver.
+    line: Option<Line>,
 }
 
 impl Gate {
@@ -110,7 +117,19 @@ impl Gate {
             dropped: 0,
         };
         let pipeline = Pipeline(Arc::new(Mutex::new(state)));
-        Self { receiver: Receiver::new(&shared, pipeline.clone()), pipeline, metrics, shared }
+        let receiver = Receiver::new(&shared, pipeline.clone());
+        Self { receiver, pipeline, metrics, shared, line: None }
+    }
+
+    /// The same behind a socket, unless the wire is [`Wire::Memory`].
+    pub(super) fn over(mut self, wire: Wire) -> Self {
+        self.line = Line::lay(wire, &self.receiver, &self.metrics);
+        self
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.line.as_ref().expect("over a socket").address
     }
 
     /// The same, whose pipeline answers this.
@@ -132,6 +151,9 @@ impl Gate {
     }
 
     pub(super) async fn ask(&self, request: Request<TestBody>) -> Reply {
+        if let Some(line) = &self.line {
+            return Reply::read(line.ask(request).await).await;
+        }
         let Ok(response) = self.receiver.answer(&peer(), request).await;
         Reply::read(response).await
     }
@@ -162,8 +184,18 @@ impl Gate {
         assert_eq!(self.seen().len(), 0, "nothing reaches the pipeline: {reply:?}");
         let name = format!("portcullis_requests_refused_total{{reason=\"{reason}\"}}");
         assert_eq!(self.count(&name), before + 1, "{reason} is counted: {reply:?}");
-        assert_eq!(self.shared.0.budget.held(), 0, "no bytes stay reserved");
+        self.settled().await;
         reply
+    }
+
+    /// Shows that no bytes stay reserved. Over a socket the client may have its answer before the
+    /// request is over.
+    pub(super) async fn settled(&self) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.line.is_some() && self.shared.0.budget.held() > 0 && Instant::now() < deadline {
+            sleep(Duration::from_millis(2)).await;
+        }
+        assert_eq!(self.shared.0.budget.held(), 0, "no bytes stay reserved");
     }
 
     /// The value of a counter.
@@ -218,7 +250,10 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    async fn read(response: http::Response<Answer>) -> Self {
+    async fn read<B>(response: http::Response<B>) -> Self
+    where
+        B: Body<Data = Bytes, Error: std::fmt::Debug>,
+    {
         let (head, body) = response.into_parts();
         let collected = body.collect().await.unwrap();
         let trailers = collected.trailers().cloned().unwrap_or_default();

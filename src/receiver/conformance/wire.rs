@@ -1,202 +1,287 @@
-//! The receiver behind real HTTP/1.1 and HTTP/2, on the loopback interface.
+//! What the checks go over: straight into the receiver, or over sockets with all that stands before
+//! it, which is the acceptor, TLS, and the connection with hyper's servers.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use http::Version;
-use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
-use prost::Message as _;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use http::uri::{Authority, Scheme};
+use http::{Request, Response, Version, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
-use tonic::codec::CompressionEncoding;
-use tonic::transport::{Channel, Endpoint};
-use tonic_types::StatusExt as _;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use super::requests::export;
-use super::support::{Gate, peer};
-use crate::outcome::{Accepted, Failure, PartialSuccess, Side};
-use crate::signal::Signal;
+use super::requests::{End, TestBody};
+use super::support::{Gate, Pipeline};
+use crate::acceptor::{Acceptor, Stream};
+use crate::config::sections::{HttpServer, Server, ServerLimits};
+use crate::config::types::TlsVersion;
+use crate::connection::{Endpoint, Settings, UnderWay};
+use crate::metrics::Metrics;
+use crate::receiver::Receiver;
+use crate::shutdown::{Drain, Draining};
+use crate::tls::store::{Store, Watch};
+use crate::tls::testing::{TestPki, client_tls, server_tls};
+use crate::tls::{ClientSnapshot, Connector, ServerSnapshot, client, server};
 
-/// Serves one connection after the other.
-async fn serve(gate: &Gate, version: Version) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let receiver = gate.receiver.clone();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let receiver = receiver.clone();
-            let service = service_fn(move |request| {
-                let receiver = receiver.clone();
-                async move { receiver.answer(&peer(), request).await }
-            });
-            let io = TokioIo::new(stream);
-            tokio::spawn(async move {
-                // How a connection ends is seen by its client.
-                let _ended = match version {
-                    Version::HTTP_2 => {
-                        http2::Builder::new(TokioExecutor::new())
-                            .timer(TokioTimer::new())
-                            .serve_connection(io, service)
-                            .await
-                    }
-                    _ => {
-                        http1::Builder::new()
-                            .timer(TokioTimer::new())
-                            .serve_connection(io, service)
-                            .await
-                    }
-                };
-            });
+/// Ways to the receiver. Calls of gRPC go over HTTP/2 on each; the name says how other requests do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wire {
+    /// Without a socket.
+    Memory,
+    /// In the clear, HTTP/1.1.
+    Clear,
+    /// TLS 1.2 without client certificates, HTTP/1.1.
+    Tls12,
+    /// TLS 1.3 with client certificates, HTTP/1.1.
+    Tls13Http1,
+    /// TLS 1.3 with client certificates, HTTP/2.
+    Tls13Http2,
+}
+
+impl Wire {
+    /// A gate of `protocols.http` with default settings.
+    pub(super) fn gate(self) -> Gate {
+        self.http(|_| {})
+    }
+
+    /// A gate of `protocols.http`.
+    pub(super) fn http(self, change: impl FnOnce(&mut HttpServer)) -> Gate {
+        Gate::http(change).over(self)
+    }
+
+    /// A gate of `protocols.grpc`.
+    pub(super) fn grpc(self, change: impl FnOnce(&mut Server)) -> Gate {
+        Gate::grpc(change).over(self)
+    }
+
+    /// Whether there is no socket.
+    pub(super) fn is_memory(self) -> bool {
+        self == Self::Memory
+    }
+}
+
+/// Makes a test of each of these checks for every wire: `CHECK(Wire)` is `any_version::WIRE::CHECK`.
+macro_rules! on_every_wire {
+    ($($check:ident),+ $(,)?) => {
+        mod any_version {
+            $crate::receiver::conformance::wire::over!(memory Memory: $($check),+);
+            $crate::receiver::conformance::wire::over!(clear Clear: $($check),+);
+            $crate::receiver::conformance::wire::over!(tls12 Tls12: $($check),+);
+            $crate::receiver::conformance::wire::over!(tls13_http1 Tls13Http1: $($check),+);
+            $crate::receiver::conformance::wire::over!(tls13_http2 Tls13Http2: $($check),+);
         }
-    });
-    address
+    };
 }
 
-async fn client(gate: &Gate) -> TraceServiceClient<Channel> {
-    let address = serve(gate, Version::HTTP_2).await;
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-    TraceServiceClient::new(endpoint.connect().await.unwrap())
+/// The same for what is particular to HTTP/1.
+macro_rules! on_http1 {
+    ($($check:ident),+ $(,)?) => {
+        mod http1_only {
+            $crate::receiver::conformance::wire::over!(memory Memory: $($check),+);
+            $crate::receiver::conformance::wire::over!(clear Clear: $($check),+);
+            $crate::receiver::conformance::wire::over!(tls12 Tls12: $($check),+);
+            $crate::receiver::conformance::wire::over!(tls13_http1 Tls13Http1: $($check),+);
+        }
+    };
 }
 
-/// Writes a request and reads until the server closes.
-async fn raw(gate: &Gate, request: &[u8]) -> String {
-    let address = serve(gate, Version::HTTP_11).await;
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(request).await.unwrap();
-    let mut answer = Vec::new();
-    let read = timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
-    read.expect("the server closes").unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
+macro_rules! over {
+    ($folder:ident $wire:ident: $($check:ident),+ $(,)?) => {
+        mod $folder {
+            $(
+                #[tokio::test]
+                async fn $check() {
+                    super::super::$check($crate::receiver::conformance::wire::Wire::$wire).await;
+                }
+            )+
+        }
+    };
 }
 
-fn request(items: usize) -> ExportTraceServiceRequest {
-    ExportTraceServiceRequest::decode(export(Signal::Traces, items)).unwrap()
+pub(super) use {on_every_wire, on_http1, over};
+
+/// A listener before a gate's receiver, and the client's connections to it.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) address: SocketAddr,
+    wire: Wire,
+    /// Connections that may carry another request.
+    idle: Mutex<Vec<Client>>,
+    _drain: Drain,
+    _serving: JoinSet<()>,
 }
 
-#[tokio::test]
-async fn a_generated_client_exports_plain_and_gzip() {
-    let gate = Gate::grpc(|_| {});
-    let mut plain = client(&gate).await;
-    let mut gzip = client(&gate).await.send_compressed(CompressionEncoding::Gzip);
-    for client in [&mut plain, &mut gzip] {
-        let answer = client.export(request(2000)).await.unwrap().into_inner();
-        assert_eq!(answer.partial_success, None);
+#[derive(Debug)]
+enum Client {
+    Http1(http1::SendRequest<TestBody>),
+    Http2(http2::SendRequest<TestBody>),
+}
+
+impl Line {
+    /// `None` for [`Wire::Memory`].
+    pub(super) fn lay(
+        wire: Wire,
+        receiver: &Receiver<Pipeline>,
+        metrics: &Metrics,
+    ) -> Option<Self> {
+        let snapshots = match wire {
+            Wire::Memory => return None,
+            Wire::Clear => None,
+            Wire::Tls12 => Some(credentials().tls12.watch()),
+            Wire::Tls13Http1 | Wire::Tls13Http2 => Some(credentials().tls13.watch()),
+        };
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (drain, draining) = Drain::new();
+        let endpoint = endpoint(snapshots, receiver, metrics);
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(listener, endpoint, draining));
+        Some(Self { address, wire, idle: Mutex::default(), _drain: drain, _serving: serving })
     }
-    let items: Vec<_> = gate.seen().iter().map(|batch| batch.items).collect();
-    assert_eq!(items, [2000, 2000]);
-    assert_eq!(gate.seen()[1].decoded.to_bytes(), export(Signal::Traces, 2000));
-}
 
-#[tokio::test]
-async fn a_generated_client_reads_partial_success_and_failures() {
-    let partial = PartialSuccess { rejected: 1, message: "too old".to_owned() };
-    let gate = Gate::grpc(|_| {}).answering(Ok(Accepted { partial_success: Some(partial) }));
-    let mut client = client(&gate).await;
-    let answer = client.export(request(2)).await.unwrap().into_inner();
-    let partial = answer.partial_success.unwrap();
-    assert_eq!((partial.rejected_spans, partial.error_message.as_str()), (1, "too old"));
-
-    let failure = Failure::new(tonic::Code::Unavailable, Side::Upstream, "x", "voll: 100 % \u{e9}")
-        .with_retry_after(Duration::from_millis(2500));
-    let gate = gate.answering(Err(failure));
-    let status = client.export(request(2)).await.unwrap_err();
-    assert_eq!(status.code(), tonic::Code::Unavailable);
-    assert_eq!(status.message(), "voll: 100 % \u{e9}");
-    let delay = status.get_details_retry_info().unwrap().retry_delay;
-    assert_eq!(delay, Some(Duration::from_millis(2500)));
-    drop(gate);
-}
-
-/// Scenario: a call is refused before its body was read. Guarantees: the sender reads the status,
-/// and other calls on the connection go on.
-#[tokio::test]
-async fn a_call_that_is_too_large_hears_so_and_the_connection_lives_on() {
-    let gate = Gate::grpc(|server| server.max_request_bytes = 100_000);
-    let mut client = client(&gate).await;
-    for _ in 0..3 {
-        let status = client.export(request(200_000)).await.unwrap_err();
-        assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{status:?}");
-        client.export(request(1)).await.unwrap();
+    /// Sends a request; the answer's body is not read yet.
+    pub(super) async fn ask(&self, mut request: Request<TestBody>) -> Response<Incoming> {
+        assert_ne!(request.body().end(), End::Broken, "a client that breaks off hears nothing");
+        let is_http2 = request.version() == Version::HTTP_2
+            || self.wire == Wire::Tls13Http2 && request.version() == Version::HTTP_11;
+        if is_http2 {
+            give_authority(&mut request, self.wire != Wire::Clear);
+        } else if request.version() == Version::HTTP_10 {
+            request.headers_mut().remove(header::TRANSFER_ENCODING);
+            request.body_mut().announce_all();
+        } else if request.body().is_end_stream() {
+            request.headers_mut().insert(header::CONTENT_LENGTH, 0.into());
+        }
+        let is_whole = request.body().end() == End::Whole;
+        let mut client = self.client(is_http2).await;
+        let response = match &mut client {
+            Client::Http1(sender) => sender.send_request(request).await.unwrap(),
+            Client::Http2(sender) => sender.send_request(request).await.unwrap(),
+        };
+        // HTTP/1 is not free again before the body of the request has gone.
+        if is_http2 || is_whole && response.headers().get(header::CONNECTION).is_none() {
+            self.idle.lock().unwrap().push(client);
+        }
+        response
     }
-    assert_eq!(gate.seen().len(), 3);
-    assert_eq!(gate.shared.0.budget.held(), 0);
-}
 
-/// Scenario: `Content-Length` and `Transfer-Encoding` in one request, the root of request
-/// smuggling. Guarantees: one request is served, and the connection closes (RFC 9112 6.1).
-#[tokio::test]
-async fn content_length_with_transfer_encoding_is_served_once_and_closed() {
-    for order in [
-        "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
-        "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
-    ] {
-        let gate = Gate::new();
-        let request = format!(
-            "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{order}\r\n\
-             2\r\n{{}}\r\n0\r\n\r\nPOST /v1/traces HTTP/1.1\r\nHost: x\r\n\r\n"
-        );
-        let answer = raw(&gate, request.as_bytes()).await;
-        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    /// One that is free, or a new one.
+    async fn client(&self, is_http2: bool) -> Client {
+        while let Some(mut client) = self.take(is_http2) {
+            let ready = match &mut client {
+                Client::Http1(sender) => sender.ready().await,
+                Client::Http2(sender) => sender.ready().await,
+            };
+            if ready.is_ok() {
+                return client;
+            }
+        }
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        if self.wire == Wire::Clear {
+            return Client::over(stream, is_http2).await;
+        }
+        let known = credentials();
+        let store = if is_http2 { &known.http2 } else { &known.http1 };
+        let connector = Connector::new(store.watch(), "localhost".to_owned());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let address = self.address.to_string();
+        Client::over(connector.connect(stream, &address, deadline).await.unwrap().io, is_http2)
+            .await
+    }
+
+    fn take(&self, is_http2: bool) -> Option<Client> {
+        let mut idle = self.idle.lock().unwrap();
+        let at = idle.iter().position(|c| matches!(c, Client::Http2(_)) == is_http2)?;
+        Some(idle.swap_remove(at))
     }
 }
 
-/// Scenario: a small request over HTTP/2 whose head alone says that it will be refused, with the body
-/// a moment later, as curl sends it.
-/// Guarantees: the answer comes behind the body, and the stream ends without a reset.
-#[tokio::test]
-async fn a_refusal_over_http2_waits_for_a_small_body() {
-    let address = serve(&Gate::new(), Version::HTTP_2).await;
-    let stream = TcpStream::connect(address).await.unwrap();
-    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
-    tokio::spawn(connection);
-    let head = http::Request::post(format!("http://{address}/v1/nothing"))
-        .header("content-type", "application/json")
-        .header("content-length", "2")
-        .body(())
-        .unwrap();
-    let (mut answer, mut body) = client.send_request(head, false).unwrap();
-    let early = timeout(Duration::from_millis(100), &mut answer).await;
-    assert!(early.is_err(), "the answer did not wait: {early:?}");
-    body.send_data("{}".into(), true).unwrap();
-    let (head, mut answer) = answer.await.unwrap().into_parts();
-    assert_eq!(head.status, 404);
-    while let Some(data) = answer.data().await {
-        data.unwrap();
+impl Client {
+    async fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, h2: bool) -> Self {
+        let io = TokioIo::new(stream);
+        if h2 {
+            let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+            // How a connection ends is seen by its requests.
+            tokio::spawn(async move { drop(connection.await) });
+            Self::Http2(sender)
+        } else {
+            let (sender, connection) = http1::handshake(io).await.unwrap();
+            tokio::spawn(async move { drop(connection.await) });
+            Self::Http1(sender)
+        }
     }
-    let reset = std::future::poll_fn(|context| body.poll_reset(context));
-    let reset = timeout(Duration::from_millis(100), reset).await;
-    assert!(!matches!(reset, Ok(Ok(_))), "{reset:?}");
 }
 
-#[tokio::test]
-async fn a_413_is_readable_on_http1() {
-    let gate = Gate::http(|server| server.server.max_request_bytes = 1000);
-    let mut request = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
-        Content-Type: application/json\r\nContent-Length: 900000\r\n\r\n"
-        .to_vec();
-    request.resize(request.len() + 900_000, b' ');
-    let answer = raw(&gate, &request).await;
-    assert!(answer.starts_with("HTTP/1.1 413 Payload Too Large\r\n"), "{answer}");
-    assert!(answer.contains("max_request_body_size"), "{answer}");
-    assert!(gate.seen().is_empty());
+/// HTTP/2 has neither a Host header nor transfer codings.
+fn give_authority(request: &mut Request<TestBody>, is_tls: bool) {
+    let host = request.headers_mut().remove(header::HOST);
+    request.headers_mut().remove(header::TRANSFER_ENCODING);
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    let host = host.as_ref().map_or("gateway", |host| host.to_str().unwrap());
+    parts.authority.get_or_insert_with(|| Authority::try_from(host).unwrap());
+    parts.scheme = Some(if is_tls { Scheme::HTTPS } else { Scheme::HTTP });
+    *request.uri_mut() = http::Uri::from_parts(parts).unwrap();
+    *request.version_mut() = Version::HTTP_2;
 }
 
-#[tokio::test]
-async fn grpc_over_http1_is_told_why() {
-    let gate = Gate::grpc(|_| {});
-    let request = format!(
-        "POST {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/grpc\r\n\
-         Content-Length: 5\r\n\r\n\0\0\0\0\0",
-        Signal::Traces.grpc_path()
-    );
-    let answer = raw(&gate, request.as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 505 "), "{answer}");
-    assert!(answer.contains("gRPC needs HTTP/2"), "{answer}");
+fn endpoint(
+    snapshots: Option<Watch<ServerSnapshot>>,
+    receiver: &Receiver<Pipeline>,
+    metrics: &Metrics,
+) -> Arc<Endpoint<Pipeline>> {
+    let settings = Settings {
+        key_path: "receivers.otlp.protocols.http".to_owned(),
+        limits: ServerLimits::default(),
+        keep_alive: true,
+    };
+    let acceptor = Acceptor::new(snapshots, &settings.limits, metrics.clone());
+    let under_way = UnderWay::default();
+    Arc::new(Endpoint::new(&settings, acceptor, receiver.clone(), under_way, metrics.clone()))
+}
+
+async fn serve(listener: TcpListener, endpoint: Arc<Endpoint<Pipeline>>, draining: Draining) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, peer)) = listener.accept().await {
+        stream.set_nodelay(true).unwrap();
+        let endpoint = Arc::clone(&endpoint);
+        let peer = Arc::from(peer.to_string());
+        connections.spawn(endpoint.serve(Stream::from(stream), peer, draining.clone()));
+    }
+}
+
+/// What both ends of TLS show, made once for all checks.
+struct Credentials {
+    tls12: Store<ServerSnapshot>,
+    tls13: Store<ServerSnapshot>,
+    http1: Store<ClientSnapshot>,
+    http2: Store<ClientSnapshot>,
+}
+
+fn credentials() -> &'static Credentials {
+    static MADE: OnceLock<Credentials> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let pki = TestPki::new();
+        let mut old = server_tls(&pki);
+        old.client_ca = None;
+        old.common.max_version = Some(TlsVersion::V12);
+        let mut new = server_tls(&pki);
+        new.common.min_version = Some(TlsVersion::V13);
+        let listener = |tls| Store::new(server::load(&tls).unwrap().snapshot).0;
+        let sender = |alpn| Store::new(client::load(&client_tls(&pki), alpn).unwrap().snapshot).0;
+        Credentials {
+            tls12: listener(old),
+            tls13: listener(new),
+            http1: sender(&[b"http/1.1"]),
+            http2: sender(&[b"h2"]),
+        }
+    })
 }
