@@ -9,6 +9,8 @@ mod blueprint;
 mod debug;
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzed;
 mod grpc;
 mod http;
 mod margin;

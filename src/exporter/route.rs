@@ -16,7 +16,7 @@ pub(crate) fn of_grpc(config: &GrpcExporter) -> Result<Option<Proxy>, LoadError>
     let place =
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let wrong = |why: String| {
-        LoadError::setting(&config.key_path, "endpoint", format!("the environment {why}"))
+        LoadError::setting(&config.key_path, "endpoint", format!("the environment's {why}"))
     };
     let target =
         Uri::try_from(format!("https://{place}")).map_err(|error| wrong(error.to_string()))?;
@@ -36,6 +36,6 @@ pub(crate) fn of_url(
     match &config.proxy_url {
         Some(proxy) => Proxy::from_url(proxy.expose(), url, https).map(Some).map_err(wrong),
         None => Proxy::from_environment(url, https)
-            .map_err(|why| wrong(format!("is not set, and the environment {why}"))),
+            .map_err(|why| wrong(format!("is not set, and the environment's {why}"))),
     }
 }

@@ -12,7 +12,9 @@
     reason = "a panic is how a fuzz target reports"
 )]
 
+mod answer;
 mod checker;
+mod config;
 mod crl;
 mod grpc;
 mod identity;
@@ -23,7 +25,9 @@ mod pem;
 #[cfg(test)]
 mod tests;
 
+pub use answer::answer;
 pub use checker::checker;
+pub use config::config;
 pub use crl::crl;
 pub use grpc::grpc;
 pub use identity::identity;

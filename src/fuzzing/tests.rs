@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{checker, crl, grpc, identity, inflate, json, pem};
+use super::{answer, checker, config, crl, grpc, identity, inflate, json, pem};
 
 /// Scenario: every input kept from fuzzing. Guarantees: no promise is broken by any of them.
 fn replay(target: &str, run: fn(&[u8])) {
@@ -52,4 +52,14 @@ fn seeds_of_inflating_hold() {
 #[test]
 fn seeds_of_identities_hold() {
     replay("identity", identity);
+}
+
+#[test]
+fn seeds_of_answers_hold() {
+    replay("answer", answer);
+}
+
+#[test]
+fn seeds_of_configurations_hold() {
+    replay("config", config);
 }

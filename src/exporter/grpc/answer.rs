@@ -75,6 +75,19 @@ pub(super) async fn read(response: Response<RecvStream>) -> Result<Answer, h2::E
     Ok(answer)
 }
 
+/// What is said of an answer that was read as this.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_answer(
+    http: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    trailers: Option<HeaderMap>,
+    batch: &Batch,
+    failure: impl Fn(Code, &'static str, &str) -> Failure,
+) -> Outcome {
+    Answer { http, headers, body: Body::Whole(body), trailers }.outcome(batch, failure)
+}
+
 impl Answer {
     /// What the upstream said. `failure` makes a failure out of code, reason and text.
     pub(super) fn outcome(
@@ -87,14 +100,7 @@ impl Answer {
         };
         let trailers = self.trailers.as_ref().unwrap_or(&self.headers);
         let Some(status) = status::read(trailers) else {
-            let (code, reason) = status::of_http(self.http);
-            let content_type =
-                self.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("none");
-            let text = format!(
-                "it did not answer in gRPC (HTTP status {}, content type {content_type:?}): is a gRPC service behind this endpoint?",
-                self.http.as_u16(),
-            );
-            return Err(failure(code, reason, &text));
+            return Err(self.without_status(failure));
         };
         if status.code != Code::Ok {
             let next = advice(status.code, &status.message);
@@ -117,6 +123,22 @@ impl Answer {
                 }
             }
         }
+    }
+
+    fn without_status(&self, failure: impl Fn(Code, &'static str, &str) -> Failure) -> Failure {
+        let number = self.http.as_u16();
+        let kind = self.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("none");
+        let code = status::of_http(self.http);
+        if kind.starts_with("application/grpc") {
+            let text = format!(
+                "its answer in gRPC has no grpc-status (HTTP status {number}): it broke off, or a proxy before it dropped the trailers; it may have taken the batch"
+            );
+            return failure(code, "upstream_no_grpc_status", &text);
+        }
+        let text = format!(
+            "it did not answer in gRPC (HTTP status {number}, content type {kind:?}): is a gRPC service behind this endpoint?"
+        );
+        failure(code, "upstream_not_grpc", &text)
     }
 
     fn message(&self, body: &Bytes) -> Message {

@@ -24,6 +24,8 @@ use crate::outcome::{Failure, Outcome, Side};
 use crate::tls::ClientSnapshot;
 use crate::tls::store::Watch;
 
+#[cfg(any(test, fuzzing))]
+pub(super) use answer::read_answer;
 pub(super) use request::Template;
 
 /// One worker's client of one upstream.
@@ -35,6 +37,10 @@ pub(super) struct GrpcClient {
     template: Template,
     pool: Pool,
 }
+
+/// Of an answer that the library refuses.
+const UNREADABLE: &str =
+    "its answer breaks the rules of HTTP/2, or has headers that are too large to be read";
 
 /// How often a request is sent at most; each but the last was provably not processed.
 const MAX_ATTEMPTS: usize = 3;
@@ -165,11 +171,16 @@ impl GrpcClient {
         };
         let (code, reason, retry_after) = status::of_broken_stream(error);
         let text = match why.filter(|why| *why != error.to_string()) {
-            Some(why) => format!("the request was cut off: {error}: {why}"),
-            None if error.is_library() => format!(
+            _ if error.is_library() && error.is_reset() => {
+                format!("{UNREADABLE} ({error}); {taken}")
+            }
+            Some(why) if !(error.is_library() && error.is_go_away()) => {
+                format!("the request was cut off: {error}: {why}")
+            }
+            Some(_) | None if error.is_library() => format!(
                 "it broke the rules of HTTP/2 ({error}), so the connection was closed; {taken}"
             ),
-            None => format!("the request was cut off: {error}; {taken}"),
+            Some(_) | None => format!("the request was cut off: {error}; {taken}"),
         };
         let failure = self.failure(code, reason, &text);
         match retry_after {

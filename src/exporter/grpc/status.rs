@@ -64,17 +64,16 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
-/// Code and reason when an answer has no gRPC status ("HTTP to gRPC Status Code Mapping").
-pub(super) fn of_http(status: StatusCode) -> (Code, &'static str) {
-    let code = match status.as_u16() {
+/// The code when an answer has no gRPC status ("HTTP to gRPC Status Code Mapping").
+pub(super) fn of_http(status: StatusCode) -> Code {
+    match status.as_u16() {
         400 => Code::Internal,
         401 => Code::Unauthenticated,
         403 => Code::PermissionDenied,
         404 => Code::Unimplemented,
         429 | 502 | 503 | 504 => Code::Unavailable,
         _ => Code::Unknown,
-    };
-    (code, "upstream_not_grpc")
+    }
 }
 
 /// Code, reason and retry hint when a stream ended without an answer ("Errors" of gRPC over
@@ -82,6 +81,10 @@ pub(super) fn of_http(status: StatusCode) -> (Code, &'static str) {
 pub(super) fn of_broken_stream(error: &h2::Error) -> (Code, &'static str, Option<Duration>) {
     if error.is_library() && error.is_go_away() {
         return (Code::Unavailable, "upstream_protocol_error", None);
+    }
+    if error.is_library() && error.is_reset() {
+        // It would answer the same again.
+        return (Code::Internal, "upstream_protocol_error", None);
     }
     if error.is_io() || error.is_go_away() {
         return (Code::Unavailable, "upstream_disconnected", None);

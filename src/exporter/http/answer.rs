@@ -44,7 +44,6 @@ pub(super) struct Answer {
 pub(super) async fn read(response: Response<Incoming>) -> Result<Answer, hyper::Error> {
     let (head, mut body) = response.into_parts();
     let mut whole = BytesMut::new();
-    let mut body_read = None;
     while let Some(frame) = body.frame().await {
         let frame = match frame {
             Err(_broken) if !head.status.is_success() => break,
@@ -56,8 +55,19 @@ pub(super) async fn read(response: Response<Incoming>) -> Result<Answer, hyper::
         }
         whole.extend_from_slice(&piece);
     }
-    body_read.get_or_insert_with(|| whole.freeze());
-    Ok(Answer { status: head.status, headers: head.headers, body: body_read })
+    Ok(Answer { status: head.status, headers: head.headers, body: Some(whole.freeze()) })
+}
+
+/// What is said of an answer that was read as this.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_answer(
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    batch: &Batch,
+    failure: impl Fn(Code, &'static str, &str) -> Failure,
+) -> Outcome {
+    Answer { status, headers, body: Some(body) }.outcome(batch, failure)
 }
 
 impl Answer {
@@ -200,7 +210,10 @@ fn wants_tls(body: &[u8]) -> bool {
 /// What to look at when an answer is not OTLP's own: it may come from anything on the way.
 fn hint(status: u16) -> &'static str {
     match status {
-        401 | 403 | 407 => ": check the exporter's headers and certificate",
+        401 | 403 => ": check the exporter's headers and certificate",
+        407 => {
+            ": the proxy wants a user and a password; write them into its URL, as http://USER:PASSWORD@HOST:PORT"
+        }
         404 | 405 | 415 => ": is OTLP over HTTP served at this URL?",
         413 => ": the batch is too large for it",
         502..=504 => ": what is behind it is down or slow",
@@ -215,6 +228,7 @@ fn reason(status: u16) -> &'static str {
         401 => "upstream_http_401",
         403 => "upstream_http_403",
         404 => "upstream_http_404",
+        407 => "upstream_http_407",
         408 => "upstream_http_408",
         413 => "upstream_http_413",
         415 => "upstream_http_415",

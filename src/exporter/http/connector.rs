@@ -177,7 +177,7 @@ impl Shared {
         addresses.rotate_left(turn);
         let dialed =
             self.dialer.first(addresses, deadline, async |dialed, _, _| Ok(dialed)).await?;
-        let Dialed { io, alpn, generation, diagnosis, standing, lifetime } = dialed;
+        let Dialed { io, alpn, generation, diagnosis, standing, lifetime, .. } = dialed;
         // While newer credentials are not in use their verdict counts all the same.
         if generation != self.in_force.generation()
             && let Some(held) = &standing
@@ -216,10 +216,7 @@ impl Shared {
         let Some(slots) = &self.slots else { return Ok(None) };
         match timeout_at(deadline, Arc::clone(slots).acquire_owned()).await {
             Ok(permit) => Ok(permit.ok()),
-            Err(_late) => Err(ConnectError::new(
-                "upstream_connections_exhausted",
-                "all connections that max_conns_per_host allows are in use: raise it, or look why the upstream is slow",
-            )),
+            Err(_late) => Err(ConnectError::no_connection_free()),
         }
     }
 

@@ -23,10 +23,11 @@ use tonic::Code;
 use crate::batch::Batch;
 use crate::exporter::http::body::Body;
 use crate::exporter::http::origin::{Origin, RequestError};
-use crate::exporter::upstream::ConnectError;
 use crate::exporter::{margin, not_encoded};
 use crate::outcome::{Failure, Outcome, Side};
 
+#[cfg(any(test, fuzzing))]
+pub(super) use answer::read_answer;
 pub(super) use template::{Target, Template};
 
 /// One worker's client.
@@ -87,7 +88,7 @@ impl HttpClient {
                     origin.suspect(&before);
                     Err(self.late(target))
                 }
-                Err(_) => Err(self.not_connected(target)),
+                Err(_) => Err(self.not_sent(target, origin)),
                 Ok(Ok(answer)) => answer
                     .outcome(batch, |code, reason, text| self.failure(target, code, reason, text)),
                 Ok(Err(RequestError::Unprocessed(_))) if attempt < MAX_ATTEMPTS => continue,
@@ -108,8 +109,8 @@ impl HttpClient {
         self.failure(target, Code::DeadlineExceeded, "upstream_deadline", text)
     }
 
-    fn not_connected(&self, target: &Target) -> Failure {
-        ConnectError::still_waiting().failure(&self.exporter, &target.shown, Duration::from_secs(1))
+    fn not_sent(&self, target: &Target, origin: &Origin) -> Failure {
+        origin.why_not_sent().failure(&self.exporter, &target.shown, Duration::from_secs(1))
     }
 
     fn broken(&self, target: &Target, error: RequestError) -> Failure {
@@ -121,6 +122,16 @@ impl HttpClient {
                 (error.reason(), format!("the request was cut off: {error}"))
             }
             RequestError::NotHttp(reason, text) => (reason, text),
+            RequestError::TooLarge => {
+                let text = "the head of its answer is larger than is read (100 headers, 400 kB); it may have taken the batch";
+                return self.failure(target, Code::Internal, "upstream_answer_too_large", text);
+            }
+            RequestError::Unreadable(error) => {
+                let text = format!(
+                    "its answer breaks the rules of HTTP/2, or has headers that are too large to be read ({error}); the upstream may have taken the batch"
+                );
+                return self.failure(target, Code::Internal, "upstream_protocol_error", &text);
+            }
             RequestError::Unprocessed(text) => (
                 "upstream_disconnected",
                 format!("the request was cut off: {text}; the upstream did not take the batch"),

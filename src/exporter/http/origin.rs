@@ -71,6 +71,10 @@ pub(super) enum RequestError {
     Tls(UpstreamTlsError),
     /// It answered with something else than HTTP: reason, what and what to do.
     NotHttp(&'static str, String),
+    /// The head of its answer is larger than is read.
+    TooLarge,
+    /// Its answer is not what HTTP/2 allows, or its headers are larger than is read.
+    Unreadable(String),
     /// The upstream says that it did nothing.
     Unprocessed(String),
     /// It may have been processed.
@@ -155,6 +159,16 @@ impl Origin {
         Ok((response.map_err(|error| explain(&error, &connector))?, permit))
     }
 
+    /// Why a request was not sent in time.
+    pub(super) fn why_not_sent(&self) -> ConnectError {
+        let connector = self.pool().connector;
+        match (connector.open(), connector.speaks_h2(), &self.permits) {
+            (1.., true, _) => ConnectError::no_stream(),
+            (1.., false, Some(_)) => ConnectError::no_connection_free(),
+            _ => self.dialer.still_waiting(),
+        }
+    }
+
     /// For [`Self::suspect`].
     pub(super) fn before(&self) -> Before {
         let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
@@ -228,6 +242,9 @@ fn explain(error: &ClientError, connector: &OriginConnector) -> RequestError {
         return RequestError::NotHttp("upstream_expects_tls", text.to_owned());
     }
     let hyper = causes().find_map(|cause| cause.downcast_ref::<hyper::Error>());
+    if hyper.is_some_and(hyper::Error::is_parse_too_large) {
+        return RequestError::TooLarge;
+    }
     if let Some(error) = hyper.filter(|error| error.is_parse()) {
         let text = format!(
             "it answered with something that is not HTTP ({error}): is this the port for OTLP over HTTP?"
@@ -236,6 +253,9 @@ fn explain(error: &ClientError, connector: &OriginConnector) -> RequestError {
     }
     let text = causes().last().map_or_else(|| error.to_string(), ToString::to_string);
     let h2 = causes().find_map(|cause| cause.downcast_ref::<h2::Error>());
+    if let Some(error) = h2.filter(|error| error.is_library() && error.is_reset()) {
+        return RequestError::Unreadable(error.to_string());
+    }
     let unprocessed = h2.is_some_and(|error| {
         let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
         error.is_remote() && (error.is_go_away() || refused)

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::types::Upstream;
-use crate::exporter::upstream::ConnectError;
 
 /// Something to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,11 +27,11 @@ impl Address {
     /// resolver gives up. There is at most one for each connection attempt, and attempts are paced.
     ///
     /// # Errors
-    /// The name cannot be resolved in time.
+    /// Why the name cannot be resolved in time.
     pub(super) async fn resolve(
         upstream: &Upstream,
         deadline: Instant,
-    ) -> Result<Vec<Self>, ConnectError> {
+    ) -> Result<Vec<Self>, String> {
         let (host, port) = match upstream {
             Upstream::Unix(path) => return Ok(vec![Self::Unix(path.clone())]),
             Upstream::Tcp { host, port } => (host.as_str(), *port),
@@ -40,14 +39,8 @@ impl Address {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Ok(vec![Self::Tcp(SocketAddr::new(ip, port))]);
         }
-        let unresolvable = |why: &dyn fmt::Display| {
-            ConnectError::new(
-                "upstream_unresolvable",
-                format!(
-                    "the name {host} cannot be resolved: {why}; check the endpoint's spelling and the DNS settings of this host"
-                ),
-            )
-        };
+        let unresolvable =
+            |why: &dyn fmt::Display| format!("the name {host} cannot be resolved: {why}");
         let found = match timeout_at(deadline, tokio::net::lookup_host((host, port))).await {
             Err(_) => return Err(unresolvable(&"no answer within connect_timeout")),
             Ok(Err(error)) => return Err(unresolvable(&error)),

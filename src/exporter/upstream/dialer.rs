@@ -24,6 +24,8 @@ pub(crate) struct Dialer {
 /// A stream that may carry requests.
 #[derive(Debug)]
 pub(crate) struct Dialed {
+    /// Where it leads, for messages.
+    pub(crate) place: String,
     pub(crate) io: Io,
     /// [`Alpn::None`] on plaintext.
     pub(crate) alpn: Alpn,
@@ -80,6 +82,14 @@ impl Dialer {
         .await
     }
 
+    /// There is no connection yet, and no more time.
+    pub(crate) fn still_waiting(&self) -> ConnectError {
+        match &self.proxy {
+            None => ConnectError::still_waiting(),
+            Some(proxy) => proxy.still_waiting(),
+        }
+    }
+
     /// The number of the credentials in force; 0 on plaintext.
     pub(crate) fn generation(&self) -> u64 {
         self.tls.as_ref().map_or(0, |(watch, _)| watch.current().generation)
@@ -106,8 +116,16 @@ impl Dialer {
     /// # Errors
     /// The name cannot be resolved in time.
     pub(crate) async fn resolve(&self, deadline: Instant) -> Result<Vec<Address>, ConnectError> {
-        let next = self.proxy.as_ref().map_or(&self.upstream, |proxy| &proxy.at);
-        Address::resolve(next, deadline).await
+        match &self.proxy {
+            None => Address::resolve(&self.upstream, deadline).await.map_err(|why| {
+                let next = "check the endpoint's spelling and the DNS settings of this host";
+                ConnectError::new("upstream_unresolvable", format!("{why}; {next}"))
+            }),
+            Some(proxy) => {
+                let found = Address::resolve(&proxy.at, deadline).await;
+                found.map_err(|why| proxy.unreachable(&why))
+            }
+        }
     }
 
     /// Connects and shakes hands. Dropping the future gives up.
@@ -171,10 +189,12 @@ impl Dialer {
                 Address::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
             }
         };
-        match timeout_at(deadline, connecting).await {
-            Err(_) => Err(ConnectError::timeout(address)),
-            Ok(Err(error)) => Err(ConnectError::connecting(address, &error)),
-            Ok(Ok(socket)) => Ok(socket),
+        match (timeout_at(deadline, connecting).await, &self.proxy) {
+            (Ok(Ok(socket)), _) => Ok(socket),
+            (Err(_), None) => Err(ConnectError::timeout(address)),
+            (Err(_), Some(proxy)) => Err(proxy.unreachable("no answer within connect_timeout")),
+            (Ok(Err(error)), None) => Err(ConnectError::connecting(address, &error)),
+            (Ok(Err(error)), Some(proxy)) => Err(proxy.unreachable(&error.to_string())),
         }
     }
 
@@ -184,8 +204,10 @@ impl Dialer {
         address: &Address,
         deadline: Instant,
     ) -> Result<Dialed, ConnectError> {
+        let place = self.proxy.as_ref().map_or_else(|| address.to_string(), Proxy::place);
         let Some((_, connector)) = &self.tls else {
             return Ok(Dialed {
+                place,
                 io: Io::plain(socket),
                 alpn: Alpn::None,
                 generation: 0,
@@ -194,8 +216,9 @@ impl Dialer {
                 lifetime: None,
             });
         };
-        let connected = connector.connect(socket, &address.to_string(), deadline).await?;
+        let connected = connector.connect(socket, &place, deadline).await?;
         Ok(Dialed {
+            place,
             io: Io::tls(connected.io),
             alpn: connected.alpn,
             generation: connected.generation,

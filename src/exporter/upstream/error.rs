@@ -90,10 +90,26 @@ impl ConnectError {
     }
 
     /// There is no connection yet, and no more time.
-    pub(crate) fn still_waiting() -> Self {
+    pub(super) fn still_waiting() -> Self {
         Self::new(
             "upstream_timeout",
             "the connection was not up in time: check that the upstream runs and that no firewall drops the packets",
+        )
+    }
+
+    /// There are connections, and none takes another request.
+    pub(crate) fn no_stream() -> Self {
+        Self::new(
+            "upstream_streams_exhausted",
+            "every connection carries as many requests as the upstream allows at a time: it is overloaded, or allows too few (max_concurrent_streams)",
+        )
+    }
+
+    /// There are connections, each with a request on it, and there may be no more.
+    pub(crate) fn no_connection_free() -> Self {
+        Self::new(
+            "upstream_connections_exhausted",
+            "all connections that max_conns_per_host allows are in use: raise it, or look why the upstream is slow",
         )
     }
 

@@ -66,12 +66,12 @@ impl Link {
         address: Address,
         deadline: Instant,
     ) -> Result<Opened, ConnectError> {
-        let Dialed { io, alpn, generation, diagnosis, standing, lifetime } = dialed;
+        let Dialed { place, io, alpn, generation, diagnosis, standing, lifetime } = dialed;
         if alpn != Alpn::H2 && generation != 0 {
             return Err(ConnectError::new(
                 "upstream_no_h2",
                 format!(
-                    "{address} did not agree on HTTP/2 (ALPN h2), which gRPC needs: it is not a gRPC port, or a proxy in front of it terminates TLS without h2"
+                    "{place} did not agree on HTTP/2 (ALPN h2), which gRPC needs: it is not a gRPC port, or a proxy in front of it terminates TLS without h2"
                 ),
             ));
         }
@@ -99,10 +99,10 @@ impl Link {
             Err(_) => Err(ConnectError::new(
                 "upstream_timeout",
                 format!(
-                    "{address} took the connection but did not speak HTTP/2 within connect_timeout: it hangs, or expects something else on this port"
+                    "{place} took the connection but did not speak HTTP/2 within connect_timeout: it hangs, or expects something else on this port"
                 ),
             )),
-            Ok(Err(error)) => Err(not_opened(&address, &diagnosis, generation, &heard, error)),
+            Ok(Err(error)) => Err(not_opened(&place, &diagnosis, generation, &heard, error)),
             Ok(Ok((sender, connection))) => {
                 let state = Arc::default();
                 let link = Self { sender, address, generation, diagnosis, standing, state };
@@ -206,7 +206,7 @@ impl Drop for Lease {
 
 /// Why a stream did not become an HTTP/2 connection.
 fn not_opened(
-    address: &Address,
+    place: &str,
     diagnosis: &Diagnosis,
     generation: u64,
     heard: &Heard,
@@ -217,13 +217,13 @@ fn not_opened(
     }
     let detail = error.map_or_else(|| "end of stream".to_owned(), |error| error.to_string());
     if heard.is_tls() {
-        return ConnectError::expects_tls(address);
+        return ConnectError::expects_tls(&place);
     }
     if heard.count() > 0 {
         return ConnectError::new(
             "upstream_not_h2",
             format!(
-                "{address} answered with something that is not HTTP/2 ({detail}): gRPC needs an HTTP/2 port; for OTLP over HTTP use otlp_http, for a TLS port do not set tls.insecure"
+                "{place} answered with something that is not HTTP/2 ({detail}): gRPC needs an HTTP/2 port; for OTLP over HTTP use otlp_http, for a TLS port do not set tls.insecure"
             ),
         );
     }
@@ -231,14 +231,14 @@ fn not_opened(
         return ConnectError::new(
             "upstream_closed",
             format!(
-                "{address} hung up before it said anything ({detail}): it probably expects TLS on this port; remove tls.insecure or use its plaintext port"
+                "{place} hung up before it said anything ({detail}): it probably expects TLS on this port; remove tls.insecure or use its plaintext port"
             ),
         );
     }
     ConnectError::new(
         "upstream_closed_after_handshake",
         format!(
-            "{address} closed the connection right after the TLS handshake ({detail}) without a reason: it may be overloaded, or not be a gRPC server; its log knows why"
+            "{place} closed the connection right after the TLS handshake ({detail}) without a reason: it may be overloaded, or not be a gRPC server; its log knows why"
         ),
     )
 }

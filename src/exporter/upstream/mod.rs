@@ -8,6 +8,7 @@ mod address;
 mod cork;
 mod dialer;
 mod driver;
+mod environment;
 mod error;
 mod handover;
 mod io;

@@ -131,7 +131,8 @@ impl Pool {
             }
             if timeout_at(patience, changed).await.is_err() {
                 let state = self.0.lock();
-                let error = state.failure.clone().unwrap_or_else(|| state.still_waiting());
+                let error =
+                    state.failure.clone().unwrap_or_else(|| state.still_waiting(&self.0.dialer));
                 return Err(state.refusal(&error));
             }
         }
@@ -144,15 +145,8 @@ impl State {
         Acquire { error: error.clone(), retry_after: Duration::from_secs(seconds) }
     }
 
-    fn still_waiting(&self) -> ConnectError {
-        if self.links.is_empty() {
-            ConnectError::still_waiting()
-        } else {
-            ConnectError::new(
-                "upstream_streams_exhausted",
-                "every connection carries as many requests as the upstream allows at a time: it is overloaded, or allows too few (max_concurrent_streams)",
-            )
-        }
+    fn still_waiting(&self, dialer: &Dialer) -> ConnectError {
+        if self.links.is_empty() { dialer.still_waiting() } else { ConnectError::no_stream() }
     }
 
     /// Addresses without a connection, the one whose turn it is first.

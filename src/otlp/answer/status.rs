@@ -22,6 +22,8 @@ use crate::outcome::{AnyDetail, Failure, shorten};
 /// most careful peers (Java's) end a call whose header block is over 8 KiB: then code and text are
 /// lost as well. A detail that does not fit is left out.
 const MAX_DETAILS_BYTES: usize = 2048;
+/// Keys and lengths around a detail: an upstream may send any number of empty ones.
+const AROUND_DETAIL: usize = 12;
 
 /// `google.rpc.Status` of a failure with `RetryInfo` and details; protobuf is also what
 /// `grpc-status-details-bin` holds.
@@ -31,7 +33,7 @@ pub(crate) fn encode_status(failure: &Failure, encoding: Encoding) -> Bytes {
         .map(|delay| AnyDetail { type_url: RETRY_INFO.into(), value: write_retry_info(delay) });
     let mut room = MAX_DETAILS_BYTES;
     let others = failure.details.iter().filter(|detail| {
-        let size = detail.type_url.len() + detail.value.len();
+        let size = detail.type_url.len() + detail.value.len() + AROUND_DETAIL;
         let fits = size <= room;
         room -= if fits { size } else { 0 };
         fits

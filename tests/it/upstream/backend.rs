@@ -27,7 +27,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 /// A connection of the gateway's.
 pub type Peer = Box<dyn Stream>;
 
-type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// What serves a connection.
+pub type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A listener on a loopback port and everything that came to it. It ends with the value.
 pub struct Backend {
@@ -81,7 +82,7 @@ impl Seen {
     }
 
     /// Notes a request; how many there were before it.
-    fn note(&self, asked: Asked) -> usize {
+    pub fn note(&self, asked: Asked) -> usize {
         let mut requests = self.requests.lock().unwrap();
         requests.push(asked);
         requests.len() - 1

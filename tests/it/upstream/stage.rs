@@ -116,38 +116,12 @@ service:
 
     /// Sends a batch over gRPC; what it was told, or that it was accepted, with how many rejected.
     pub async fn over_grpc(&self, which: usize) -> Result<i64, Told> {
-        let mut client = agent::plaintext(self.address(which)).await;
-        match client.export(span("grpc")).await {
-            Ok(answer) => {
-                Ok(answer.into_inner().partial_success.map_or(0, |partial| partial.rejected_spans))
-            }
-            Err(status) => Err(Told {
-                code: status.code(),
-                http: None,
-                message: status.message().to_owned(),
-                retry: status.get_details_retry_info().and_then(|info| info.retry_delay),
-            }),
-        }
+        grpc_to(self.address(which)).await
     }
 
     /// The same over HTTP/1.1 with protobuf.
     pub async fn over_http(&self, which: usize) -> Result<i64, Told> {
-        let stream = TcpStream::connect(self.address(which)).await.unwrap();
-        let body = span("http").encode_to_vec();
-        let answer =
-            agent::post(stream, "/v1/traces", "application/x-protobuf", body).await.unwrap();
-        if answer.status() == 200 {
-            return Ok(rejected(answer.body()));
-        }
-        let header = answer.headers().get("retry-after").map(|value| value.to_str().unwrap());
-        let retry = header.map(|seconds| Duration::from_secs(seconds.parse().unwrap()));
-        let status = pb::Status::decode(answer.body().clone()).unwrap();
-        Err(Told {
-            code: Code::from(status.code),
-            http: Some(answer.status().as_u16()),
-            message: status.message,
-            retry,
-        })
+        http_to(self.address(which)).await
     }
 
     /// Sends through an exporter over both protocols, twice (what was learned by the first attempt
@@ -155,16 +129,43 @@ service:
     pub async fn expect(&mut self, which: usize, expected: &Expected<'_>) {
         for _ in 0..2 {
             for answer in [self.over_grpc(which).await, self.over_http(which).await] {
-                let fault = match &answer {
-                    Ok(_) => Some("it was accepted".to_owned()),
-                    Err(told) => expected.differs(told),
-                };
-                if let Some(fault) = fault {
-                    let reason = expected.reason;
-                    writeln!(self.faults, "{reason}: {fault}\n    told: {answer:?}").unwrap();
-                }
+                self.judge(&answer, expected);
             }
         }
+        self.judge_log(which, expected, 4.0);
+    }
+
+    /// Sends over both protocols through all exporters that these are of, at once and only once, for
+    /// each takes its time.
+    pub async fn expect_at_once(&mut self, cases: &[Expected<'_>]) {
+        let mut sending = tokio::task::JoinSet::new();
+        for which in 0..cases.len() {
+            let address = self.address(which);
+            sending.spawn(async move { (which, grpc_to(address).await) });
+            sending.spawn(async move { (which, http_to(address).await) });
+        }
+        while let Some(ended) = sending.join_next().await {
+            let (which, answer) = ended.unwrap();
+            self.judge(&answer, &cases[which]);
+        }
+        for (which, expected) in cases.iter().enumerate() {
+            self.judge_log(which, expected, 2.0);
+        }
+    }
+
+    fn judge(&mut self, answer: &Result<i64, Told>, expected: &Expected<'_>) {
+        let fault = match answer {
+            Ok(_) => Some("it was accepted".to_owned()),
+            Err(told) => expected.differs(told),
+        };
+        if let Some(fault) = fault {
+            let reason = expected.reason;
+            writeln!(self.faults, "{reason}: {fault}\n    told: {answer:?}").unwrap();
+        }
+    }
+
+    /// What is in the log and the metrics after so many failures.
+    fn judge_log(&mut self, which: usize, expected: &Expected<'_>, least: f64) {
         let id = self.id(which).to_owned();
         let lines = log::of(&id);
         let failed = lines.iter().find(|line| line["message"] == FAILED);
@@ -180,7 +181,7 @@ service:
             expected.reason
         );
         let counted = self.gateway.metric(&metric);
-        if counted < 4.0 {
+        if counted < least {
             writeln!(self.faults, "{metric} is {counted}").unwrap();
         }
     }
@@ -212,6 +213,39 @@ service:
         self.gateway.ask_to_end().await;
         self.gateway.ended().await;
     }
+}
+
+async fn grpc_to(address: SocketAddr) -> Result<i64, Told> {
+    let mut client = agent::plaintext(address).await;
+    match client.export(span("grpc")).await {
+        Ok(answer) => {
+            Ok(answer.into_inner().partial_success.map_or(0, |partial| partial.rejected_spans))
+        }
+        Err(status) => Err(Told {
+            code: status.code(),
+            http: None,
+            message: status.message().to_owned(),
+            retry: status.get_details_retry_info().and_then(|info| info.retry_delay),
+        }),
+    }
+}
+
+async fn http_to(address: SocketAddr) -> Result<i64, Told> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let body = span("http").encode_to_vec();
+    let answer = agent::post(stream, "/v1/traces", "application/x-protobuf", body).await.unwrap();
+    if answer.status() == 200 {
+        return Ok(rejected(answer.body()));
+    }
+    let header = answer.headers().get("retry-after").map(|value| value.to_str().unwrap());
+    let retry = header.map(|seconds| Duration::from_secs(seconds.parse().unwrap()));
+    let status = pb::Status::decode(answer.body().clone()).unwrap();
+    Err(Told {
+        code: Code::from(status.code),
+        http: Some(answer.status().as_u16()),
+        message: status.message,
+        retry,
+    })
 }
 
 impl<'a> Expected<'a> {
