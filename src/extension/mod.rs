@@ -9,11 +9,13 @@ mod readiness;
 mod server;
 mod zpages;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use crate::acceptor::Acceptor;
 use crate::config::sections::{Config, Extension, MetricsLevel};
 use crate::config::types::ListenAddress;
 use crate::extension::server::{Respond, Server};
@@ -23,7 +25,7 @@ use crate::tls::reload::ReloadStatus;
 use crate::tls::seen::Seen;
 
 pub(crate) use readiness::Readiness;
-pub(crate) use server::BindError;
+pub(crate) use server::{BindError, page_limits};
 pub(crate) use zpages::ListenerLine;
 
 /// What the pages show beside the configuration.
@@ -40,6 +42,8 @@ pub(crate) struct Surface {
     pub(crate) reloads: ReloadStatus,
     /// Whom the listeners let in.
     pub(crate) seen: Seen,
+    /// Who shakes hands for those pages that are served over TLS, by config key.
+    pub(crate) secured: HashMap<String, Acceptor>,
 }
 
 /// Every HTTP surface of one gateway, bound and not yet serving.
@@ -67,7 +71,11 @@ impl Extensions {
                         surface.reloads.clone(),
                     );
                     let server = Server::bind(&key_path, &settings.listen, respond).await?;
-                    servers.push(server.with_deadline(settings.timeout));
+                    let server = server.with_deadline(settings.timeout);
+                    servers.push(match surface.secured.get(&key_path) {
+                        Some(acceptor) => server.behind(acceptor.clone()),
+                        None => server,
+                    });
                 }
                 Some(Extension::Zpages(listen)) => {
                     let respond = zpages::responder(Arc::clone(&pages));

@@ -15,15 +15,17 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time;
 
+use crate::acceptor::{Accepted, Acceptor, Stream, Transport};
+use crate::config::sections::ServerLimits;
 use crate::config::types::ListenAddress;
+use crate::tls::Alpn;
 
 /// Answers one request; must not block.
 pub(super) type Respond = Arc<dyn Fn(&Request<Incoming>) -> Response<Full<Bytes>> + Send + Sync>;
@@ -64,6 +66,19 @@ pub(super) struct Server {
     socket: Socket,
     respond: Respond,
     deadline: Duration,
+    /// Shakes hands, where the page is served over TLS.
+    acceptor: Option<Acceptor>,
+}
+
+/// What holds for the handshakes of a page that takes so long for a request.
+pub(crate) fn page_limits(timeout: Duration) -> ServerLimits {
+    let usual = ServerLimits::default();
+    ServerLimits {
+        max_connections: MAX_CONNECTIONS,
+        max_handshakes: MAX_CONNECTIONS,
+        handshake_timeout: usual.handshake_timeout.min(timeout),
+        ..usual
+    }
 }
 
 impl Server {
@@ -77,7 +92,8 @@ impl Server {
             ListenAddress::Tcp(address) => bind_tcp(key_path, address).await?,
             ListenAddress::Unix(path) => bind_unix(key_path, path)?,
         };
-        Ok(Self { key_path: key_path.to_owned(), socket, respond, deadline: DEADLINE })
+        let key_path = key_path.to_owned();
+        Ok(Self { key_path, socket, respond, deadline: DEADLINE, acceptor: None })
     }
 
     /// The same server with another deadline for a whole connection; zero is the default.
@@ -86,6 +102,11 @@ impl Server {
             self.deadline = deadline;
         }
         self
+    }
+
+    /// The same server, over TLS.
+    pub(super) fn behind(self, acceptor: Acceptor) -> Self {
+        Self { acceptor: Some(acceptor), ..self }
     }
 
     /// The config key and the bound address, if it is one of TCP.
@@ -109,11 +130,10 @@ impl Server {
                 Some(_ended) = connections.all.join_next() => continue,
             };
             match accepted {
-                Ok(Stream::Tcp(stream)) => {
-                    connections.add(serve(stream, Arc::clone(&self.respond), self.deadline));
-                }
-                Ok(Stream::Unix(stream)) => {
-                    connections.add(serve(stream, Arc::clone(&self.respond), self.deadline));
+                Ok((stream, peer)) => {
+                    let (acceptor, respond) = (self.acceptor.clone(), Arc::clone(&self.respond));
+                    let served = serve(stream, peer, acceptor, respond);
+                    connections.add(within(self.deadline, served));
                 }
                 Err(error) => {
                     tracing::debug!(key = self.key_path, %error, "accept failed");
@@ -159,16 +179,15 @@ enum Socket {
     Unix(UnixListener),
 }
 
-enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
 impl Socket {
-    async fn accept(&self) -> io::Result<Stream> {
+    async fn accept(&self) -> io::Result<(Stream, String)> {
         match self {
-            Self::Tcp(listener) => listener.accept().await.map(|(s, _peer)| Stream::Tcp(s)),
-            Self::Unix(listener) => listener.accept().await.map(|(s, _peer)| Stream::Unix(s)),
+            Self::Tcp(listener) => {
+                listener.accept().await.map(|(stream, peer)| (stream.into(), peer.to_string()))
+            }
+            Self::Unix(listener) => {
+                listener.accept().await.map(|(stream, _peer)| (stream.into(), "unix".to_owned()))
+            }
         }
     }
 }
@@ -201,11 +220,20 @@ fn bind_unix(key_path: &str, path: &PathBuf) -> Result<Socket, BindError> {
     })
 }
 
-async fn serve(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    respond: Respond,
-    deadline: Duration,
-) {
+/// One deadline for everything. What goes wrong here concerns the asker alone, who sees it too.
+async fn within(deadline: Duration, served: impl Future<Output = ()>) {
+    let _asker_gone = time::timeout(deadline, served).await;
+}
+
+async fn serve(stream: Stream, peer: String, acceptor: Option<Acceptor>, respond: Respond) {
+    let (io, alpn, _standing) = match acceptor {
+        None => (Transport::Plain(stream), Alpn::None, None),
+        // A refusal is logged and counted by the acceptor.
+        Some(acceptor) => match acceptor.accept(stream, &peer).await {
+            Ok(Accepted { io, alpn, standing, .. }) => (io, alpn, standing),
+            Err(_told) => return,
+        },
+    };
     let service = service_fn(|request: Request<Incoming>| {
         let response = match *request.method() {
             Method::GET | Method::HEAD => respond(&request),
@@ -213,14 +241,21 @@ async fn serve(
         };
         std::future::ready(Ok::<_, Infallible>(response))
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(deadline)
-        .keep_alive(false)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    // What goes wrong here concerns the asker alone, who sees it too.
-    let _asker_gone = time::timeout(deadline, connection).await;
+    if alpn == Alpn::H2 {
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(MAX_HEADERS)
+            .serve_connection(TokioIo::new(io), service);
+        let _asker_gone = connection.await;
+    } else {
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .keep_alive(false)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .serve_connection(TokioIo::new(io), service);
+        let _asker_gone = connection.await;
+    }
 }
 
 /// A response of plain text.
@@ -277,3 +312,9 @@ const MAX_CONNECTIONS: usize = 128;
 
 /// A request here is a line and a few headers.
 const MAX_HEAD_BYTES: usize = 16 << 10;
+
+/// The same in HTTP/2's terms.
+const MAX_HEADERS: u32 = 16 << 10;
+
+/// Requests at one time of one connection of HTTP/2.
+const MAX_STREAMS: u32 = 8;

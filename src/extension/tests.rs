@@ -1,6 +1,6 @@
 //! The pages over real sockets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -65,6 +65,7 @@ fn health() -> HealthCheck {
         path: "/".to_owned(),
         healthy_body: None,
         unhealthy_body: None,
+        tls: None,
         timeout: Duration::from_secs(5),
     }
 }
@@ -92,6 +93,7 @@ async fn start(config: &Config) -> Running {
         }],
         reloads: ReloadStatus::default(),
         seen: Seen::default(),
+        secured: HashMap::new(),
     };
     let extensions = Extensions::bind(config, surface).await.unwrap();
     let addresses: BTreeMap<_, _> = extensions.addresses().into_iter().collect();
@@ -203,6 +205,7 @@ async fn a_taken_health_port_names_its_key_and_address() {
         listeners: Vec::new(),
         reloads: ReloadStatus::default(),
         seen: Seen::default(),
+        secured: HashMap::new(),
     };
     let error = Extensions::bind(&config(settings, 0), surface).await.err().unwrap();
     let text = error.to_string();

@@ -7,10 +7,10 @@ use crate::acceptor::Acceptor;
 use crate::aside::Aside;
 use crate::config::Config;
 use crate::config::Problem;
-use crate::config::sections::{Server, ServerLimits};
+use crate::config::sections::{Extension, HealthCheck, Server, ServerLimits, ServerTls};
 use crate::config::types::{ComponentId, ListenAddress};
 use crate::connection::Settings;
-use crate::extension::ListenerLine;
+use crate::extension::{ListenerLine, page_limits};
 use crate::gateway::error::{BuildError, BuildProblem};
 use crate::gateway::reload;
 use crate::metrics::Metrics;
@@ -18,8 +18,8 @@ use crate::pipeline;
 use crate::receiver;
 use crate::tls::reload::{Fingerprint, Subject};
 use crate::tls::seen::Seen;
-use crate::tls::server;
-use crate::tls::store::Store;
+use crate::tls::store::{Store, Watch};
+use crate::tls::{ServerSnapshot, server};
 use crate::worker::{EndpointPlan, Plan};
 
 /// A loaded configuration: ready to bind.
@@ -32,6 +32,17 @@ pub(crate) struct Loaded {
     pub(crate) warnings: Vec<Warning>,
     /// Whom the listeners let in.
     pub(super) seen: Seen,
+    /// The pages that are served over TLS.
+    pub(super) pages: Vec<Page>,
+}
+
+/// A page about the gateway that is served over TLS.
+pub(super) struct Page {
+    /// Such as `extensions.health_check`.
+    pub(super) key_path: String,
+    pub(super) acceptor: Acceptor,
+    /// Its `tls` block, to be read again.
+    pub(super) subject: Subject,
 }
 
 /// One listener to be bound.
@@ -74,11 +85,14 @@ impl Loaded {
                 Err(problem) => problems.push(problem),
             }
         }
+        let pages = pages(&config, &metrics, &mut warnings)
+            .filter_map(|page| page.map_err(|problem| problems.push(problem)).ok())
+            .collect();
         match pipeline::Shared::load(&config, &aside, &metrics) {
             Ok((shared, found)) if problems.is_empty() => {
                 warnings.extend(found.into_iter().map(Warning::Exporter));
                 let plan = Arc::new(Plan { config, shared, endpoints, metrics });
-                return Ok(Self { plan, sites, warnings, seen });
+                return Ok(Self { plan, sites, warnings, seen, pages });
             }
             Ok(_) => {}
             Err(found) => problems.extend(found.into_iter().map(BuildProblem::from)),
@@ -145,17 +159,11 @@ impl Part<'_> {
         seen: &Seen,
         warnings: &mut Vec<Warning>,
     ) -> Result<(Site, EndpointPlan), BuildProblem> {
-        let mut subject = None;
-        let mut watch = None;
-        let mut security = "plaintext";
+        let (mut subject, mut watch, mut security) = (None, None, "plaintext");
         if let Some(tls) = &self.server.tls {
-            let before = Fingerprint::of(&server::files(tls));
-            let loaded = server::load(tls)?;
-            warnings.extend(loaded.warnings.into_iter().map(Warning::Credentials));
-            security = loaded.snapshot.security();
-            let (publisher, reader) = Store::new(loaded.snapshot);
-            subject = Some(reload::listener(&self.server.key_path, tls, before, publisher));
-            watch = Some(reader);
+            let block = load_block(&self.server.key_path, tls, warnings)?;
+            security = block.1.current().security();
+            (subject, watch) = (Some(block.0), Some(block.1));
         }
         let limits = &self.server.limits;
         let site = Site {
@@ -177,4 +185,36 @@ impl Part<'_> {
         };
         Ok((site, endpoint))
     }
+}
+
+/// Reads one `tls` block, to be watched from now on.
+fn load_block(
+    key_path: &str,
+    tls: &ServerTls,
+    warnings: &mut Vec<Warning>,
+) -> Result<(Subject, Watch<ServerSnapshot>), BuildProblem> {
+    let before = Fingerprint::of(&server::files(tls));
+    let loaded = server::load(tls)?;
+    warnings.extend(loaded.warnings.into_iter().map(Warning::Credentials));
+    let (publisher, reader) = Store::new(loaded.snapshot);
+    Ok((reload::listener(key_path, tls, before, publisher), reader))
+}
+
+/// Every page that is served over TLS.
+fn pages(
+    config: &Config,
+    metrics: &Metrics,
+    warnings: &mut Vec<Warning>,
+) -> impl Iterator<Item = Result<Page, BuildProblem>> {
+    config.service.extensions.iter().filter_map(|id| match config.extensions.get(id)? {
+        Extension::HealthCheck(HealthCheck { key_path, tls: Some(tls), timeout, .. }) => {
+            let limits = page_limits(*timeout);
+            Some(load_block(key_path, tls, warnings).map(|(subject, watch)| Page {
+                key_path: key_path.clone(),
+                acceptor: Acceptor::new(Some(watch), &limits, metrics.clone()),
+                subject,
+            }))
+        }
+        _ => None,
+    })
 }

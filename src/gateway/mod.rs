@@ -7,6 +7,7 @@ mod error;
 mod load;
 mod reload;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -63,7 +64,7 @@ impl Gateway {
     /// # Errors
     /// Every port that cannot be bound.
     pub(crate) async fn bind(loaded: Loaded, recent: Recent) -> Result<Self, BuildError> {
-        let Loaded { plan, sites, warnings, seen } = loaded;
+        let Loaded { plan, sites, warnings, seen, pages } = loaded;
         warnings.iter().for_each(Warning::log);
         let mut problems = Vec::new();
         let (mut listeners, mut lines, mut subjects) = (Vec::new(), Vec::new(), Vec::new());
@@ -82,6 +83,11 @@ impl Gateway {
         if !problems.is_empty() {
             return Err(BuildError(problems));
         }
+        let mut secured = HashMap::new();
+        for page in pages {
+            subjects.push(page.subject);
+            secured.insert(page.key_path, page.acceptor);
+        }
         let exporters = plan.shared.credentials();
         let reloader = reload::reloader(subjects, exporters, &plan.config, plan.metrics.clone())
             .telling_of(seen.clone());
@@ -93,6 +99,7 @@ impl Gateway {
             listeners: lines.clone(),
             reloads: reloader.status(),
             seen,
+            secured,
         };
         let extensions = Extensions::bind(&plan.config, surface).await?;
         Ok(Self { plan, listeners, lines, extensions, readiness, reloader })

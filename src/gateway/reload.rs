@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
-use crate::config::sections::{Exporter, ServerTls};
+use crate::config::sections::{Exporter, Extension, ServerTls};
 use crate::exporter::Credentials;
 use crate::metrics::Metrics;
 use crate::tls::reload::{Fingerprint, Pace, Reloader, Subject};
@@ -73,5 +73,9 @@ fn intervals(config: &Config) -> impl Iterator<Item = Duration> {
         Exporter::Http(http) => http.tls.common.reload_interval,
         Exporter::Debug(_) | Exporter::Nop => None,
     });
-    servers.chain(exporters).filter(|interval| !interval.is_zero())
+    let pages = config.extensions.values().filter_map(|extension| match extension {
+        Extension::HealthCheck(health) => health.tls.as_ref()?.common.reload_interval,
+        Extension::ClientIdentity(_) | Extension::FileStorage | Extension::Zpages(_) => None,
+    });
+    servers.chain(exporters).chain(pages).filter(|interval| !interval.is_zero())
 }

@@ -16,6 +16,7 @@ mod acknowledged;
 mod bad_files;
 mod docs;
 mod doctor;
+mod health;
 mod hostile;
 mod layering;
 mod lifecycle;

@@ -4,7 +4,9 @@ use crate::cli::doctor::domains;
 use crate::cli::doctor::report::{Finding, Level, Report, last_key};
 use crate::config::Config;
 use crate::config::Problem;
-use crate::config::sections::{ClientAuth, ClientTls, Exporter, Server, ServerTls};
+use crate::config::sections::{
+    ClientAuth, ClientTls, Exporter, Extension, HealthCheck, Server, ServerTls,
+};
 use crate::config::types::{Pem, PemSource};
 use crate::identity::Rules;
 use crate::tls::inspect::{CertificateFacts, date, named, shown};
@@ -16,7 +18,7 @@ use crate::tls::{ServerSnapshot, client, server, time};
 pub(super) enum Block<'a> {
     /// Of an exporter; `None` is plaintext.
     Exporter { key_path: &'a str, tls: Option<&'a ClientTls>, alpn: &'static [&'static [u8]] },
-    /// Of a receiver; `None` is plaintext.
+    /// Of a receiver or a page; `None` is plaintext.
     Receiver { key_path: &'a str, tls: Option<&'a ServerTls>, rules: Option<&'a Rules> },
 }
 
@@ -33,6 +35,12 @@ impl<'a> Block<'a> {
             blocks.extend(one.grpc.as_ref().map(|grpc| receiver(&grpc.server)));
             blocks.extend(one.http.as_ref().map(|http| receiver(&http.server)));
         }
+        blocks.extend(config.extensions.values().filter_map(|extension| match extension {
+            Extension::HealthCheck(HealthCheck { key_path, tls, .. }) => {
+                Some(Self::Receiver { key_path, tls: Some(tls.as_deref()?), rules: None })
+            }
+            Extension::ClientIdentity(_) | Extension::FileStorage | Extension::Zpages(_) => None,
+        }));
         for exporter in config.exporters.values() {
             match exporter {
                 Exporter::Grpc(grpc) => {

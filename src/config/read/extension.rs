@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::config::read::address;
 use crate::config::read::delivery;
 use crate::config::read::section::{Flavour, Section};
+use crate::config::read::tls;
 use crate::config::read::values::MAX;
 use crate::config::sections::{DebugExporter, DebugVerbosity, Extension, HealthCheck};
 
@@ -27,13 +28,15 @@ pub(super) fn health_check(section: &Section<'_>) -> Extension {
         check.number::<i64>("exporter_failure_threshold", 0..=MAX);
     });
     second_version(section);
-    let timeout = server_keys(section);
+    let tls = section.optional("tls", Flavour::None, |tls| Box::new(tls::page(tls)));
+    let timeout = server_keys(section, &["auth"]);
     Extension::HealthCheck(HealthCheck {
         key_path: section.path.clone(),
         listen,
         path,
         healthy_body,
         unhealthy_body,
+        tls,
         timeout: timeout.unwrap_or(Duration::from_secs(5)),
     })
 }
@@ -64,13 +67,13 @@ pub(super) fn zpages(section: &Section<'_>) -> Extension {
     if section.section("expvar", |expvar| expvar.boolean("enabled")) == Some(true) {
         section.no_effect("expvar", "there are no Go variables to show");
     }
-    server_keys(section);
+    server_keys(section, &["tls", "auth"]);
     Extension::Zpages(listen)
 }
 
 /// The rest of confighttp's server keys. What would protect the page is refused, not left out.
-fn server_keys(section: &Section<'_>) -> Option<Duration> {
-    for key in ["tls", "auth"] {
+fn server_keys(section: &Section<'_>, unsupported: &[&str]) -> Option<Duration> {
+    for key in unsupported {
         if section.optional(key, Flavour::None, free).is_some() {
             section.error_help(
                 key,

@@ -9,8 +9,18 @@ use crate::config::read::{mend, revocation};
 use crate::config::sections::{ClientTls, ServerTls, TlsCommon};
 use crate::config::types::{CipherSuite, Curve, Pem, PemSource, Redacted, TlsVersion};
 
-/// A server's block; the section is there, so TLS is on.
+/// A receiver's block; the section is there, so TLS is on.
 pub(super) fn server(tls: &Section<'_>) -> ServerTls {
+    listener(tls, true)
+}
+
+/// The block of a page about the gateway. Its documented sample has a `ca_file`, which the Collector
+/// does not use: nobody is verified there, and no data comes in.
+pub(super) fn page(tls: &Section<'_>) -> ServerTls {
+    listener(tls, false)
+}
+
+fn listener(tls: &Section<'_>, is_receiver: bool) -> ServerTls {
     let common = common(tls);
     if common.cert.is_none() && common.key.is_none() && !tls.has("cert_file") {
         tls.error_help(
@@ -23,11 +33,11 @@ pub(super) fn server(tls: &Section<'_>) -> ServerTls {
     let client_ca = client_ca(tls);
     if common.ca.is_some() {
         let key = if tls.has("ca_file") { "ca_file" } else { "ca_pem" };
-        if client_ca.is_some() {
+        if client_ca.is_some() || !is_receiver {
             tls.warn(
                 key,
                 "no_effect",
-                "has no effect on a receiver: client certificates are verified with client_ca_file",
+                "has no effect on a server: client certificates are verified with client_ca_file",
                 "remove it",
             );
         } else {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::sections::{GrpcExporter, HttpExporter};
+use crate::config::sections::{GrpcExporter, HttpExporter, ServerTls};
 use crate::config::types::{ListenAddress, Pem};
 use crate::identity::Rules;
 
@@ -147,7 +147,7 @@ pub enum Extension {
 }
 
 /// `health_check` (the contrib extension).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HealthCheck {
     /// The config key of the block, for messages.
     pub key_path: String,
@@ -159,6 +159,8 @@ pub struct HealthCheck {
     pub healthy_body: Option<String>,
     /// `response_body.unhealthy`.
     pub unhealthy_body: Option<String>,
+    /// `tls`; `None` is plaintext.
+    pub tls: Option<Box<ServerTls>>,
     /// Longest time for one request. Default 5 s.
     pub timeout: Duration,
 }

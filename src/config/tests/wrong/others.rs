@@ -109,12 +109,7 @@ pub(super) const OTHERS: &[Case] = &[
     ("processors", "transform: {error_mode: panic}", "transform.error_mode", "unknown_value"),
     ("processors", "tail_sampling: {}", "tail_sampling", "unknown_component"),
     ("extensions", "health_check: {endpoint: nowhere}", "health_check.endpoint", "endpoint"),
-    (
-        "extensions",
-        "health_check: {tls: {cert_file: a, key_file: b}}",
-        "health_check.tls",
-        "unsupported",
-    ),
+    ("extensions", "zpages: {tls: {cert_file: a, key_file: b}}", "zpages.tls", "unsupported"),
     ("extensions", "health_check: {path: health}", "health_check.path", "url_path"),
     (
         "",
