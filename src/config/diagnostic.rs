@@ -2,7 +2,7 @@
 //!
 //! Problems are collected, never thrown one by one: an operator sees all of them at once.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 /// Where a piece of configuration was written.
@@ -41,11 +41,27 @@ impl fmt::Display for Problem {
             f.write_str(": ")?;
         }
         if !self.key_path.is_empty() {
-            write!(f, "{}: ", self.key_path)?;
+            write!(f, "{}: ", Shown(&self.key_path))?;
         }
-        write!(f, "{} [{}]", self.message, self.reason)?;
+        write!(f, "{} [{}]", Shown(&self.message), self.reason)?;
         if let Some(help) = &self.help {
-            write!(f, "\n    help: {help}")?;
+            write!(f, "\n    help: {}", Shown(help))?;
+        }
+        Ok(())
+    }
+}
+
+/// Without characters that a terminal obeys: what is quoted of a text may hold any.
+struct Shown<'a>(&'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            if character.is_control() && character != '\n' {
+                write!(f, "{}", character.escape_default())?;
+            } else {
+                f.write_char(character)?;
+            }
         }
         Ok(())
     }

@@ -118,7 +118,7 @@ fn flow(node: &Node, keys: &Keys) -> String {
     match &node.value {
         Value::Map(entries) => {
             let parts = entries.iter().map(|(key, value)| {
-                format!("{}: {}", quoted(&key.text), flow(value, &keys.below(&key.text)))
+                format!("{}: {}", quoted_key(&key.text), flow(value, &keys.below(&key.text)))
             });
             format!("{{{}}}", parts.collect::<Vec<_>>().join(", "))
         }
@@ -186,7 +186,12 @@ fn key_text(text: &str) -> String {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c))
         && scalar::boolean(text).is_none()
         && !scalar::is_null(text);
-    if plain { text.to_owned() } else { quoted(text).replace("$$", "$") }
+    if plain { text.to_owned() } else { quoted_key(text) }
+}
+
+/// Keys are not expanded, so a dollar sign stays single.
+fn quoted_key(text: &str) -> String {
+    quoted(text).replace("$$", "$")
 }
 
 /// Deeper than any key of ours; what is below stays on one line.
