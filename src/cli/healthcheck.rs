@@ -24,7 +24,10 @@ pub(super) struct HealthcheckArgs {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HealthcheckError {
     /// Not a URL that can be asked.
-    #[error("--endpoint {endpoint}: write it as http://host:port/path")]
+    #[error(
+        "--endpoint {endpoint}: write it as http://host:port/path; a health_check with a `tls` block \
+         is asked with `curl --cacert`"
+    )]
     Endpoint {
         /// As given.
         endpoint: String,

@@ -179,7 +179,7 @@ async fn silent_peers_are_closed_and_nobody_else_notices() {
 /// Guarantees: no new connection gets in, every waiting request gets its OK once the backend
 /// answers, and as many batches have arrived as were acknowledged (threat 47).
 #[tokio::test]
-async fn a_drain_answers_every_request_that_was_begun() {
+async fn t47_a_drain_answers_every_request_that_was_begun() {
     let mut upstream = Upstream::plaintext().await;
     let gateway = RunningGateway::start(&plaintext(&upstream, "", "shutdown_timeout: 20s")).await;
     upstream.hold();
@@ -244,7 +244,7 @@ async fn a_drain_ends_at_its_deadline_and_at_the_second_request() {
 /// Scenario: peers that never read, never finish their handshake, or keep connections open.
 /// Guarantees: with no request under way the end does not wait for any of them (threat 48).
 #[tokio::test]
-async fn frozen_peers_do_not_hold_up_the_end() {
+async fn t48_frozen_peers_do_not_hold_up_the_end() {
     let pki = TestPki::new();
     let upstream = Upstream::mtls(&pki).await;
     let gateway = RunningGateway::start(&mtls(&upstream, &pki)).await;

@@ -126,7 +126,8 @@ fn warnings(warnings: &[Problem], report: &mut Report) {
 /// What is asked of senders.
 fn senders(tls: &ServerTls, snapshot: &ServerSnapshot, report: &mut Report) {
     let Some(ca) = &tls.client_ca else {
-        let message = "not set: no certificate is asked for, and whoever reaches the port may send";
+        let message =
+            "not set: no certificate is asked for, and whoever reaches the port is let in";
         return report.fine("client_ca_file", message);
     };
     report.fine(what(ca), format!("trusted for clients: {}", snapshot.about.client_cas));

@@ -107,7 +107,7 @@ fn sessions_are_resumed_only_where_that_is_asked_for_or_nobody_proves_anything()
 
 /// Threat 7: a client resumes after its CA was removed. Before the removal it can.
 #[test]
-fn no_session_outlives_the_removal_of_its_ca() {
+fn t07_no_session_outlives_the_removal_of_its_ca() {
     for tls13 in [false, true] {
         let pki = TestPki::new();
         let tls = enabled(&pki);
@@ -123,7 +123,7 @@ fn no_session_outlives_the_removal_of_its_ca() {
 
 /// Threat 8: a client resumes after it was revoked.
 #[test]
-fn no_session_outlives_a_revocation() {
+fn t08_no_session_outlives_a_revocation() {
     for tls13 in [false, true] {
         let pki = TestPki::new();
         publish(&pki, 1, false);
@@ -143,7 +143,7 @@ fn no_session_outlives_a_revocation() {
 
 /// Threat 9: a client resumes after its certificate expired, with no file changed.
 #[test]
-fn whoever_resumes_is_judged_again_as_of_now() {
+fn t09_whoever_resumes_is_judged_again_as_of_now() {
     let pki = TestPki::new();
     for tls13 in [false, true] {
         let (snapshot, client) = (load(&enabled(&pki)), client(&pki, tls13));
@@ -160,7 +160,7 @@ fn whoever_resumes_is_judged_again_as_of_now() {
 
 /// Threat 10: a session of one listener is offered to another one.
 #[test]
-fn no_session_is_resumed_at_another_listener() {
+fn t10_no_session_is_resumed_at_another_listener() {
     let pki = TestPki::new();
     for tls13 in [false, true] {
         let (one, other, client) =

@@ -17,21 +17,21 @@ const TESTED: &[(u8, &str, &str)] = &[
     (5, VERIFIER, "t05_a_lenient_leaf_never_vouches_for_another"),
     (6, VERIFIER, "t06_an_expired_root_vouches_for_nobody_and_is_named"),
     (7, HERE, "t07_an_offered_session_is_never_resumed"),
-    (7, SESSIONS, "no_session_outlives_the_removal_of_its_ca"),
-    (8, SESSIONS, "no_session_outlives_a_revocation"),
+    (7, SESSIONS, "t07_no_session_outlives_the_removal_of_its_ca"),
+    (8, SESSIONS, "t08_no_session_outlives_a_revocation"),
     (8, RESUMPTION, "t08_no_session_from_before_a_loss_of_trust_is_resumed"),
-    (9, SESSIONS, "whoever_resumes_is_judged_again_as_of_now"),
+    (9, SESSIONS, "t09_whoever_resumes_is_judged_again_as_of_now"),
     (9, RESUMPTION, "t09_no_session_outlives_the_certificate_that_it_was_made_with"),
-    (10, SESSIONS, "no_session_is_resumed_at_another_listener"),
+    (10, SESSIONS, "t10_no_session_is_resumed_at_another_listener"),
     (11, TRUST, "t11_a_revoked_client_is_cut_off_within_a_second"),
     (11, TRUST, "t11_a_removed_ca_ends_its_clients_connections_and_no_others"),
     (12, TRUST, "t12_a_client_certificate_that_ends_ends_its_connections"),
-    (13, REVOCATION, "the_newest_of_several_lists_wins_wherever_it_stands"),
-    (14, REVOCATION, "an_older_list_never_replaces_the_one_in_force"),
-    (15, RELOAD, "a_broken_pair_keeps_the_last_good_one_loudly_until_it_is_mended"),
-    (16, RELOAD, "files_written_in_place_one_after_the_other_are_taken_together"),
-    (17, RELOAD, "a_hundred_swaps_of_a_kubernetes_volume_are_all_seen"),
-    (18, RELOAD, "files_that_never_rest_do_not_starve_the_reload"),
+    (13, REVOCATION, "t13_the_newest_of_several_lists_wins_wherever_it_stands"),
+    (14, REVOCATION, "t14_an_older_list_never_replaces_the_one_in_force"),
+    (15, RELOAD, "t15_a_broken_pair_keeps_the_last_good_one_loudly_until_it_is_mended"),
+    (16, RELOAD, "t16_files_written_in_place_one_after_the_other_are_taken_together"),
+    (17, RELOAD, "t17_a_hundred_swaps_of_a_kubernetes_volume_are_all_seen"),
+    (18, RELOAD, "t18_files_that_never_rest_do_not_starve_the_reload"),
     (19, IDENTITY, "t19_an_id_that_another_trust_domains_ca_made_is_refused"),
     (19, IDENTITY, "t19_the_bundle_of_a_trust_domain_is_reloaded"),
     (20, IDENTITY, "t20_a_certificate_with_two_ids_may_send_under_neither"),
@@ -68,8 +68,8 @@ const TESTED: &[(u8, &str, &str)] = &[
     (46, RELOAD, "t46_a_clock_that_is_set_is_warned_about_once_and_all_is_judged_again"),
     (46, LIVE, "t46_a_clock_set_forward_ends_what_is_over_by_it"),
     (46, LIVE, "t46_a_clock_set_back_makes_no_certificate_last_longer"),
-    (47, LIFECYCLE, "a_drain_answers_every_request_that_was_begun"),
-    (48, LIFECYCLE, "frozen_peers_do_not_hold_up_the_end"),
+    (47, LIFECYCLE, "t47_a_drain_answers_every_request_that_was_begun"),
+    (48, LIFECYCLE, "t48_frozen_peers_do_not_hold_up_the_end"),
 ];
 
 const CONNECTION: &str = "src/connection/tests/mod.rs";
@@ -97,6 +97,12 @@ fn every_threat_has_a_test_that_is_run() {
     for (index, (number, file, test)) in TESTED.iter().enumerate() {
         assert!(is_run(&source(file), test), "threat {number}: no {test} in {file}");
         assert!(!TESTED[..index].contains(&TESTED[index]), "{test} is listed twice");
+    }
+    for number in (1..=22).chain([36, 37]).chain(46..=48) {
+        let prefix = format!("t{number:02}_");
+        let is_named =
+            TESTED.iter().any(|(of, _, test)| *of == number && test.starts_with(&prefix));
+        assert!(is_named, "no test of threat {number} is named by its number");
     }
     let tested: BTreeSet<u8> = TESTED.iter().map(|(number, ..)| *number).collect();
     let all: BTreeSet<u8> =

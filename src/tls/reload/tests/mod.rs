@@ -147,7 +147,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn files_written_in_place_one_after_the_other_are_taken_together() {
+async fn t16_files_written_in_place_one_after_the_other_are_taken_together() {
     let scene = scene(plain, quick(), true).await;
     for text in ["second", "third"] {
         fs::write(&scene.key, text).unwrap();
@@ -159,7 +159,7 @@ async fn files_written_in_place_one_after_the_other_are_taken_together() {
 }
 
 #[tokio::test]
-async fn a_hundred_swaps_of_a_kubernetes_volume_are_all_seen() {
+async fn t17_a_hundred_swaps_of_a_kubernetes_volume_are_all_seen() {
     let write = |dir: &Path| {
         let live = dir.join("live");
         fs::create_dir_all(live.join("..0")).unwrap();
@@ -213,7 +213,7 @@ async fn a_file_removed_and_made_again_is_taken() {
 /// Guarantees: the last good pair stays in force, the fault is known with its reason and is told
 /// once, and the mend is taken up by itself.
 #[tokio::test]
-async fn a_broken_pair_keeps_the_last_good_one_loudly_until_it_is_mended() {
+async fn t15_a_broken_pair_keeps_the_last_good_one_loudly_until_it_is_mended() {
     let scene = scene(plain, quick(), true).await;
     let failures = r#"portcullis_tls_reloads_total{block="tls",result="failure"}"#;
     fs::write(&scene.key, "broken").unwrap();
@@ -277,7 +277,7 @@ async fn a_hangup_looks_at_once() {
 /// Scenario: one file is rewritten without a pause, always sound.
 /// Guarantees: a set that never settles is still taken up after the longest wait.
 #[tokio::test]
-async fn files_that_never_rest_do_not_starve_the_reload() {
+async fn t18_files_that_never_rest_do_not_starve_the_reload() {
     let pace = Pace { most_wait: Duration::from_millis(300), ..quick() };
     let scene = scene(plain, pace, true).await;
     let live = scene.dir.path().join("live");

@@ -143,7 +143,7 @@ fn whoever_is_on_hold_or_marked_for_removal_is_refused() {
 
 /// Threat 13: a list that is out of date, first in a file, hides the newer one.
 #[test]
-fn the_newest_of_several_lists_wins_wherever_it_stands() {
+fn t13_the_newest_of_several_lists_wins_wherever_it_stands() {
     let pki = TestPki::new();
     let old = Published::default().by(&pki.ca).pem().unwrap();
     let published = Published { number: 0x100, revoked: &[&pki.client], ..Published::default() };
@@ -167,7 +167,7 @@ fn the_newest_of_several_lists_wins_wherever_it_stands() {
 
 /// Threat 14: an older list is mounted again.
 #[test]
-fn an_older_list_never_replaces_the_one_in_force() {
+fn t14_an_older_list_never_replaces_the_one_in_force() {
     let pki = TestPki::new();
     let write = |number, revoked: &[&Leaf]| {
         let list = Published { number, revoked, ..Published::default() }.by(&pki.ca);
