@@ -8,7 +8,7 @@
 //! |---|---|
 //! | 0 vocabulary | `signal`, `identity`, `outcome` |
 //! | 1 data | `config`, `coding` (compression), `otlp` (schema, checker, JSON, status), `batch` |
-//! | 2 mechanism | `aside`, `background`, `tls`, `metrics`, `shutdown`, `telemetry` |
+//! | 2 mechanism | `aside`, `tls`, `metrics`, `shutdown`, `telemetry` |
 //! | 3 data path | `listener`, `acceptor`, `connection`, `receiver`; `processor`, `pipeline`; `exporter` |
 //! | 4 surface | `extension` |
 //! | 5 composition | `gateway`, `worker` |
@@ -30,7 +30,6 @@
 
 mod acceptor;
 mod aside;
-mod background;
 mod batch;
 pub mod cli;
 mod coding;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 7] = [
     &["signal", "identity", "outcome"],
     &["config", "coding", "otlp", "batch"],
-    &["aside", "background", "tls", "metrics", "shutdown", "telemetry"],
+    &["aside", "tls", "metrics", "shutdown", "telemetry"],
     &["listener", "acceptor", "connection", "receiver", "processor", "pipeline", "exporter"],
     &["extension"],
     &["gateway", "worker"],

@@ -13,7 +13,6 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::background;
 use crate::metrics::{End, Epochs};
 use crate::tls::error::{CredentialsError, Loaded};
 use crate::tls::reload::files::Fingerprint;
@@ -247,7 +246,7 @@ impl Subject {
         let hangs = self.reading.is_some();
         let mut reading = match self.reading.take() {
             Some(hanging) => hanging,
-            None => background::spawn("certificates", self.reader(pace)),
+            None => tokio::task::spawn_blocking(self.reader(pace)),
         };
         // It is waited for once: the other blocks are looked at after this one.
         let patience = if hangs { Duration::ZERO } else { pace.deadline };
@@ -266,7 +265,7 @@ impl Subject {
     }
 
     /// What happens off the runtime's threads.
-    fn reader(&self, pace: &Pace) -> impl Fn() -> Reading + Send + Sync + use<> {
+    fn reader(&self, pace: &Pace) -> impl FnOnce() -> Reading + Send + use<> {
         let files = Arc::clone(&self.files);
         let load = Arc::clone(&self.load);
         let due = self.judge_again.is_some_and(|at| at <= time::clock());

@@ -13,7 +13,6 @@ use rustls_pki_types::CertificateDer;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::background;
 use crate::metrics::Metrics;
 use crate::tls::file::give_way;
 use crate::tls::reload::Snapshot as _;
@@ -212,7 +211,7 @@ impl Live {
         let due = in_order(self.due(&snapshot), &snapshot).await;
         for some in due.chunks(AT_A_TIME) {
             let (clients, judge) = (some.to_vec(), Arc::clone(&snapshot));
-            let judging = background::spawn("live-clients", move || {
+            let judging = tokio::task::spawn_blocking(move || {
                 let judged = clients.iter().map(|(_key, client, now)| {
                     give_way();
                     judge_one(&judge, client, *now)
@@ -353,8 +352,8 @@ impl Reported {
 /// However many there are, the revoked ones do not wait for the rest.
 async fn in_order(due: Vec<Due>, snapshot: &Arc<ServerSnapshot>) -> Vec<Due> {
     let (clients, snapshot) = (due.clone(), Arc::clone(snapshot));
-    let sorting = background::spawn("live-clients", move || {
-        let mut due = clients.clone();
+    let sorting = tokio::task::spawn_blocking(move || {
+        let mut due = clients;
         due.sort_by_cached_key(|(_key, client, _now)| {
             give_way();
             !snapshot.lists(&client.chain)
