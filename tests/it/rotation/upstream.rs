@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use super::follower::Follower;
 use super::load::Load;
 use super::writers::{Material, Style, Writer};
-use super::{PROMPTLY, gap, rotations};
+use super::{gap, promptly, rotations};
 use crate::support::gateway::RunningGateway;
 use crate::support::pki::{Ca, Leaf, TestPki, client_params, server_params};
 
@@ -172,7 +172,7 @@ service:
 
     async fn expect_caller(&mut self, round: u32, leaf: &Leaf) {
         let written = Instant::now();
-        let came = self.backend.called_by(leaf, PROMPTLY).await;
+        let came = self.backend.called_by(leaf, promptly()).await;
         self.follower.took_up(round, &self.load, written, came);
     }
 
