@@ -6,7 +6,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 0 vocabulary | `signal`, `identity`, `outcome` |
+//! | 0 vocabulary | `signal`, `identity`, `outcome`, `escape` |
 //! | 1 data | `config`, `coding` (compression), `otlp` (schema, checker, JSON, status), `batch` |
 //! | 2 mechanism | `aside`, `tls`, `metrics`, `shutdown`, `telemetry` |
 //! | 3 data path | `listener`, `acceptor`, `connection`, `receiver`; `processor`, `pipeline`; `exporter` |
@@ -35,6 +35,7 @@ pub mod cli;
 mod coding;
 mod config;
 mod connection;
+mod escape;
 mod exporter;
 mod extension;
 #[cfg(any(test, fuzzing))]

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use crate::config::node::{Node, Origin, Scalar, Style, Value};
 use crate::config::scalar;
+use crate::escape::push_json_string;
 
 /// As YAML.
 pub(crate) fn to_yaml(root: &Node, secrets: bool) -> String {
@@ -160,24 +161,7 @@ fn scalar_text(scalar: &Scalar, origin: &Origin, text_wanted: bool) -> String {
 
 /// In double quotes, with `$` doubled.
 fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '$' => out.push_str("$$"),
-            // Control characters, and what YAML takes for line ends or a byte order mark.
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
-                let _infallible = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
+    quoted_key(text).replace('$', "$$")
 }
 
 /// Keys are not expanded; most need no quotes.
@@ -191,7 +175,9 @@ fn key_text(text: &str) -> String {
 
 /// Keys are not expanded, so a dollar sign stays single.
 fn quoted_key(text: &str) -> String {
-    quoted(text).replace("$$", "$")
+    let mut out = String::new();
+    push_json_string(&mut out, text);
+    out
 }
 
 /// Deeper than any key of ours; what is below stays on one line.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{cut, frames, mode, signal};
+use super::{cut, damaged_or_cut, frames, mode, signal};
 use crate::batch::Rope;
 use crate::otlp::check::generate::{Choices, message};
 use crate::otlp::check::{check, oracle};
@@ -33,17 +33,6 @@ fn made(mode: u8, recipe: &[u8]) -> Vec<u8> {
         .map_or((0, recipe), |(seed, rest)| (u64::from_le_bytes(*seed), rest));
     let (fields, damage) = rest.split_first().map_or((8, rest), |(fields, rest)| (*fields, rest));
     let mut choices = Choices::new(seed, usize::from(fields), mode & 0x40 != 0);
-    let mut bytes = message(&mut choices, request(signal(mode)), 100);
-    for change in damage.chunks_exact(4) {
-        let [low, high, byte, how] = *change else { break };
-        let Some(last) = bytes.len().checked_sub(1) else { break };
-        let at = usize::from(u16::from_le_bytes([low, high])) % (last + 1);
-        match how & 3 {
-            0 => bytes.splice(at..=at, [byte]).for_each(drop),
-            1 => bytes.insert(at, byte),
-            2 => drop(bytes.remove(at)),
-            _ => bytes.truncate(at),
-        }
-    }
-    bytes
+    let bytes = message(&mut choices, request(signal(mode)), 100);
+    damaged_or_cut(bytes, damage, |bytes, at, _| bytes.truncate(at))
 }

@@ -8,8 +8,8 @@ use rcgen::{
     RevokedCertParams, SerialNumber, date_time_ymd,
 };
 
-use super::mode;
-use super::pem::{armoured, damaged, ed25519};
+use super::pem::{armoured, ed25519};
+use super::{damaged, mode};
 use crate::tls::fuzzed;
 
 /// Reads the rest of the input as a file of lists. With a bit of the first byte set, the rest says

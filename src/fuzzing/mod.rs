@@ -69,6 +69,33 @@ fn frames(mode: u8) -> &'static [usize] {
     }
 }
 
+/// The bytes with damage: an offset of two bytes, a byte and a kind of damage, as long as there is
+/// more. The last kind takes away as many as the byte says.
+fn damaged(bytes: Vec<u8>, recipe: &[u8]) -> Vec<u8> {
+    damaged_or_cut(bytes, recipe, |bytes, at, byte| {
+        let end = (at + usize::from(byte)).min(bytes.len());
+        drop(bytes.drain(at..end));
+    })
+}
+
+/// The same, where the last kind is this one.
+fn damaged_or_cut(mut bytes: Vec<u8>, recipe: &[u8], cut: fn(&mut Vec<u8>, usize, u8)) -> Vec<u8> {
+    for change in recipe.chunks_exact(4) {
+        let [low, high, byte, how] = *change else { break };
+        if bytes.is_empty() {
+            break;
+        }
+        let at = usize::from(u16::from_le_bytes([low, high])) % bytes.len();
+        match how & 3 {
+            0 => bytes.splice(at..=at, [byte]).for_each(drop),
+            1 => bytes.insert(at, byte),
+            2 => drop(bytes.remove(at)),
+            _ => cut(&mut bytes, at, byte),
+        }
+    }
+    bytes
+}
+
 /// The bytes in pieces of these lengths.
 fn cut(bytes: &[u8], frames: &[usize]) -> Rope {
     let mut rest = bytes;

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 
-use super::mode;
+use super::{damaged, mode};
 use crate::tls::fuzzed;
 use crate::tls::pem::{Block, Label, parse};
 
@@ -85,20 +85,4 @@ pub(super) fn armoured(label: &str, der: &[u8]) -> String {
     }
     let _ = writeln!(text, "-----END {label}-----");
     text
-}
-
-/// An offset of two bytes, a byte, and a kind of damage, as long as there is more.
-pub(super) fn damaged(mut bytes: Vec<u8>, recipe: &[u8]) -> Vec<u8> {
-    for change in recipe.chunks_exact(4) {
-        let [low, high, byte, how] = *change else { break };
-        let Some(last) = bytes.len().checked_sub(1) else { break };
-        let at = usize::from(u16::from_le_bytes([low, high])) % (last + 1);
-        match how & 3 {
-            0 => bytes.splice(at..=at, [byte]).for_each(drop),
-            1 => bytes.insert(at, byte),
-            2 => drop(bytes.remove(at)),
-            _ => drop(bytes.drain(at..(at + usize::from(byte)).min(last + 1))),
-        }
-    }
-    bytes
 }

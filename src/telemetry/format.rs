@@ -11,8 +11,8 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
 use crate::config::sections::LogEncoding;
+use crate::escape::{cut, push_block, push_json_string, push_line};
 use crate::telemetry::BLOCK_FIELD;
-use crate::telemetry::escape::{cut, push_block, push_json_string, push_line};
 
 /// Turns records into lines of one encoding.
 #[derive(Debug)]

@@ -4,7 +4,6 @@
 //! sent can forge a record or steer a terminal, and that sampling keeps a bounded state.
 //! Knows nothing of what is logged.
 
-mod escape;
 mod format;
 mod layer;
 mod output;
@@ -25,7 +24,6 @@ use crate::telemetry::layer::LogLayer;
 use crate::telemetry::output::Outputs;
 use crate::telemetry::sampling::Sampler;
 
-pub(crate) use escape::push_line;
 pub(crate) use output::OutputError;
 pub(crate) use quota::Quota;
 pub(crate) use recent::Recent;

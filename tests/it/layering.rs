@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The table of `src/lib.rs`, lowest layer first.
 const LAYERS: [&[&str]; 7] = [
-    &["signal", "identity", "outcome"],
+    &["signal", "identity", "outcome", "escape"],
     &["config", "coding", "otlp", "batch"],
     &["aside", "tls", "metrics", "shutdown", "telemetry"],
     &["listener", "acceptor", "connection", "receiver", "processor", "pipeline", "exporter"],

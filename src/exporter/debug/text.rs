@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
+use crate::escape::push_line;
 use crate::otlp::value::{as_string, type_name};
-use crate::telemetry::push_line;
 
 /// Longer texts are cut.
 const MOST_TEXT: usize = 8 << 20;

@@ -1,20 +1,14 @@
 //! Files in another form than the one that is read, as `openssl` writes them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::rows::{Row, row};
+use super::rows::{Row, converted, row};
 use super::scene::Scene;
-use crate::refusals::openssl;
-
-/// Writes `server.key` or `server.crt` of the folder anew.
-fn convert(scene: &Scene, words: &str, path: &Path) {
-    openssl(scene.pki.dir(), &format!("{words} -out {}", path.display()));
-}
 
 pub(super) fn keys() -> Vec<Row> {
     vec![
-        row(
+        converted(
             "key-encrypted",
             "own.key",
             [
@@ -22,9 +16,9 @@ pub(super) fn keys() -> Vec<Row> {
                 "is encrypted (ENCRYPTED PRIVATE KEY)",
                 "openssl pkey -in key.pem -out plain.pem",
             ],
-            |scene, path| convert(scene, "pkcs8 -topk8 -in server.key -passout pass:x", &path),
+            "pkcs8 -topk8 -in server.key -passout pass:x",
         ),
-        row(
+        converted(
             "key-old-encrypted",
             "own.key",
             [
@@ -32,29 +26,27 @@ pub(super) fn keys() -> Vec<Row> {
                 "is encrypted (EC PRIVATE KEY (encrypted))",
                 "openssl pkey -in key.pem -out plain.pem",
             ],
-            |scene, path| convert(scene, "ec -in server.key -aes256 -passout pass:x", &path),
+            "ec -in server.key -aes256 -passout pass:x",
         ),
-        row(
+        converted(
             "key-p224",
             "own.key",
             ["key_unsupported", "is a key of kind EC P-224", "ECDSA on P-256, P-384 or P-521"],
-            |scene, path| convert(scene, "ecparam -name secp224r1 -genkey -noout", &path),
+            "ecparam -name secp224r1 -genkey -noout",
         ),
-        row(
+        converted(
             "key-short",
             "own.key",
             ["key_unsupported", "is a key of kind RSA 1024", "RSA from 2048 to 8192 bits"],
-            |scene, path| {
-                convert(scene, "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024", &path);
-            },
+            "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024",
         ),
-        row(
+        converted(
             "key-ed448",
             "own.key",
             ["key_unsupported", "is a key of kind Ed448", "and have a certificate issued for it"],
-            |scene, path| convert(scene, "genpkey -algorithm ed448", &path),
+            "genpkey -algorithm ed448",
         ),
-        row(
+        converted(
             "key-public",
             "own.key",
             [
@@ -62,7 +54,7 @@ pub(super) fn keys() -> Vec<Row> {
                 "has no private key (found: 1 PUBLIC KEY)",
                 "the private key is wanted",
             ],
-            |scene, path| convert(scene, "pkey -in server.key -pubout", &path),
+            "pkey -in server.key -pubout",
         ),
         row(
             "key-two",
@@ -78,26 +70,23 @@ pub(super) fn keys() -> Vec<Row> {
 
 pub(super) fn certificates() -> Vec<Row> {
     vec![
-        row(
+        converted(
             "cert-der",
             "own.crt",
             ["own_cert_no_pem", "is a certificate in DER form", "`openssl x509 -inform DER"],
-            |scene, path| convert(scene, "x509 -in server.crt -outform DER", &path),
+            "x509 -in server.crt -outform DER",
         ),
-        row(
+        converted(
             "cert-trusted",
             "own.crt",
             ["own_cert_other", "TRUSTED CERTIFICATE", "openssl x509 -in"],
-            |scene, path| convert(scene, "x509 -in server.crt -trustout", &path),
+            "x509 -in server.crt -trustout",
         ),
-        row(
+        converted(
             "cert-store",
             "own.crt",
             ["own_cert_no_pem", "is a PKCS#12 store (.p12, .pfx)", "`openssl pkcs12 -in FILE"],
-            |scene, path| {
-                let words = "pkcs12 -export -in server.crt -inkey server.key -passout pass:x";
-                convert(scene, words, &path);
-            },
+            "pkcs12 -export -in server.crt -inkey server.key -passout pass:x",
         ),
         row(
             "cert-is-key",
@@ -105,11 +94,11 @@ pub(super) fn certificates() -> Vec<Row> {
             ["own_cert_is_key", "PRIVATE KEY", "swapped"],
             |scene, path| fs::write(path, scene.pki.server.key_pem()).unwrap(),
         ),
-        row(
+        converted(
             "cert-secret",
             "own.crt",
             ["own_cert_no_pem", "is base64 of PEM, as in a Kubernetes Secret", "`base64 -d FILE"],
-            |scene, path| convert(scene, "base64 -A -in server.crt", &path),
+            "base64 -A -in server.crt",
         ),
         row(
             "ca-glued",
@@ -121,11 +110,11 @@ pub(super) fn certificates() -> Vec<Row> {
             ],
             glued,
         ),
-        row(
+        converted(
             "ca-der",
             "ca.crt",
             ["ca_no_pem", "is a certificate in DER form", "`openssl x509 -inform DER"],
-            |scene, path| convert(scene, "x509 -in ca.crt -outform DER", &path),
+            "x509 -in ca.crt -outform DER",
         ),
     ]
 }

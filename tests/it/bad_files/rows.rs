@@ -9,6 +9,7 @@ use rcgen::{ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
 
 use super::forms;
 use super::scene::{Scene, Side, is_root, list, remove};
+use crate::refusals::openssl;
 use crate::support::pki::{Ca, ca_params, client_params, server_params};
 
 /// One file that goes bad.
@@ -25,11 +26,21 @@ pub struct Row {
     pub at_start: bool,
 }
 
-type How = fn(&Scene, PathBuf);
+enum How {
+    /// What `openssl` makes of the files of the folder, with these arguments.
+    Converted(&'static str),
+    Written(fn(&Scene, PathBuf)),
+}
 
 impl Row {
     pub fn spoil(&self, scene: &Scene) {
-        (self.how)(scene, scene.path(self));
+        let path = scene.path(self);
+        match self.how {
+            How::Converted(words) => {
+                openssl(scene.pki.dir(), &format!("{words} -out {}", path.display()));
+            }
+            How::Written(write) => write(scene, path),
+        }
     }
 
     pub fn has_list(&self) -> bool {
@@ -72,7 +83,18 @@ pub(super) fn row(
     how: fn(&Scene, PathBuf),
 ) -> Row {
     let [reason, why, help] = said;
+    let how = How::Written(how);
     Row { name, side: Side::Receiver, file, reason, why, help, how, at_start: true }
+}
+
+/// As [`row`], of a file that `openssl` writes.
+pub(super) fn converted(
+    name: &'static str,
+    file: &'static str,
+    said: [&'static str; 3],
+    words: &'static str,
+) -> Row {
+    Row { how: How::Converted(words), ..row(name, file, said, |_, _| {}) }
 }
 
 pub fn rows() -> Vec<Row> {

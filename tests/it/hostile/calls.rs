@@ -5,11 +5,10 @@ use std::io::Write as _;
 
 use prost::Message as _;
 
-use super::wire::{
-    Client, DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, call_head, frame, message,
-};
+use super::wire::{Client, call_head, message};
 use super::{Scene, said};
 use crate::support::agent::{self, first_name, span};
+use crate::support::frames::{DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, frame};
 
 /// Scenario: two messages in one unary call, a message and one byte, a call that ends with its
 /// head, a message that is cut; in clear and in TLS.

@@ -4,11 +4,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::Scene;
-use super::wire::{
-    ACK, CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PADDED, PING,
-    PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, call_head, frame, message, next,
-};
+use super::wire::{Client, call_head, message};
 use crate::support::eventually::DEADLINE;
+use crate::support::frames::{
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PADDED, PING,
+    PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame, next,
+};
 
 /// What is sent once, and what then again and again; it is given the number of the round.
 struct Flood {

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::wire::{Client, END_HEADERS, END_STREAM, HEADERS, call_head, frame, push_header};
+use super::wire::{Client, call_head};
 use super::{Scene, said};
+use crate::support::frames::{CONTINUATION, END_HEADERS, END_STREAM, HEADERS, frame, push_header};
 
 /// The last answer on a connection that the gateway closed: status, content type, body.
 fn last_answer(text: &str) -> (u16, String, String) {
@@ -144,7 +145,7 @@ async fn header_lists_of_http2_are_refused_above_the_limit() {
         let (first, rest) = block.split_at(10_000);
         let head = [
             frame(HEADERS, END_STREAM, stream, first),
-            frame(super::wire::CONTINUATION, END_HEADERS, stream, rest),
+            frame(CONTINUATION, END_HEADERS, stream, rest),
         ];
         client.send(&head.concat()).await.unwrap();
         let answer = client.wait_for(HEADERS, stream).await;
@@ -156,7 +157,7 @@ async fn header_lists_of_http2_are_refused_above_the_limit() {
     for _ in 0..200 {
         let mut block = Vec::new();
         push_header(&mut block, "x", &"y".repeat(16_000));
-        flood.push(frame(super::wire::CONTINUATION, 0, 7, &block));
+        flood.push(frame(CONTINUATION, 0, 7, &block));
     }
     let _cut = client.send(&flood.concat()).await;
     client.rest().await;

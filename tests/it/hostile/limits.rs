@@ -8,9 +8,10 @@ use tonic::Code;
 use tonic::codec::CompressionEncoding;
 
 use super::Scene;
-use super::wire::{Client, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, call_head, frame};
+use super::wire::{Client, call_head};
 use crate::support::agent::{self, span};
 use crate::support::eventually::eventually;
+use crate::support::frames::{self, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, frame};
 
 /// A request of exactly so many bytes.
 fn of_length(length: usize) -> ExportTraceServiceRequest {
@@ -68,7 +69,7 @@ async fn streams_are_opened_up_to_the_limit_and_not_one_more() {
     assert_eq!(scene.upstream.begun(), 3);
     scene.upstream.release();
     for _ in 0..3 {
-        let ended = |frame: &super::wire::Frame| frame.flags & END_STREAM != 0;
+        let ended = |frame: &frames::Frame| frame.flags & END_STREAM != 0;
         loop {
             let frame = client.next().await.expect("the gateway has closed");
             // The data of the refused one is refused as well.

@@ -77,6 +77,14 @@ fn client_config(pki: &TestPki) -> Arc<ClientConfig> {
     Arc::new(config.unwrap())
 }
 
+fn hello(config: &Arc<ClientConfig>) -> Vec<u8> {
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut session = rustls::ClientConnection::new(Arc::clone(config), name).unwrap();
+    let mut hello = Vec::new();
+    session.write_tls(&mut hello).unwrap();
+    hello
+}
+
 /// Scenario: after a good handshake the TCP stream carries a record in clear, a forged one, a part
 /// of one, or ends without a word.
 /// Guarantees: the connection ends there; nothing of it is taken for a request.
@@ -118,10 +126,7 @@ async fn a_hello_in_pieces_of_one_byte_is_understood() {
     let scene = Scene::new(true, "").await;
     let config = client_config(scene.pki.as_ref().unwrap());
     for in_records in [false, true] {
-        let name = ServerName::try_from("localhost").unwrap();
-        let mut session = rustls::ClientConnection::new(Arc::clone(&config), name).unwrap();
-        let mut hello = Vec::new();
-        session.write_tls(&mut hello).unwrap();
+        let hello = hello(&config);
         let mut stream = scene.dial_tcp().await;
         if in_records {
             let records: Vec<u8> =
@@ -200,10 +205,7 @@ async fn half_open_handshakes_are_closed() {
     let neighbour = scene.neighbour().await;
     let config = client_config(scene.pki.as_ref().unwrap());
     for stays in [false, true] {
-        let name = ServerName::try_from("localhost").unwrap();
-        let mut session = rustls::ClientConnection::new(Arc::clone(&config), name).unwrap();
-        let mut hello = Vec::new();
-        session.write_tls(&mut hello).unwrap();
+        let hello = hello(&config);
         let mut stream = scene.dial_tcp().await;
         stream.write_all(&hello).await.unwrap();
         let mut first = [0; 6];

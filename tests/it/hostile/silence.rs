@@ -5,10 +5,11 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::wire::{Client, DATA, END_HEADERS, END_STREAM, HEADERS, call_head, frame, message};
+use super::wire::{Client, call_head, message};
 use super::{Io, Scene, read_to_end};
 use crate::support::agent::{self, span};
 use crate::support::eventually::DEADLINE;
+use crate::support::frames::{DATA, END_HEADERS, END_STREAM, HEADERS, frame};
 
 /// Writes a byte every `pause` until the gateway closes or all are written.
 async fn dribble(io: &mut (impl Io + ?Sized), bytes: &[u8], pause: Duration) {

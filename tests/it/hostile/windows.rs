@@ -7,8 +7,11 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Scene;
-use super::wire::{self, Client, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, frame};
+use super::wire::{self, Client};
 use crate::support::eventually::{DEADLINE, eventually};
+use crate::support::frames::{
+    self, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, PING, SETTINGS, frame,
+};
 
 /// Calls whose answers cannot be sent.
 async fn stalled(scene: &Scene, calls: u32) -> Client {
@@ -31,12 +34,12 @@ async fn a_client_with_a_window_of_zero_is_cut() {
         let start = Instant::now();
         let (mut reader, mut writer) = tokio::io::split(stalled(&scene, 50).await.0);
         let pings = async {
-            while writer.write_all(&frame(wire::PING, 0, 0, &[0; 8])).await.is_ok() {
+            while writer.write_all(&frame(PING, 0, 0, &[0; 8])).await.is_ok() {
                 sleep(Duration::from_millis(50)).await;
             }
             std::future::pending::<()>().await;
         };
-        let read = async { while wire::next(&mut reader).await.is_some() {} };
+        let read = async { while frames::next(&mut reader).await.is_some() {} };
         let both = async {
             tokio::select! {
                 () = read => {}
@@ -65,7 +68,7 @@ async fn a_client_that_never_reads_is_cut() {
         if !is_http1 {
             let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
             stream.write_all(preface).await.unwrap();
-            stream.write_all(&frame(wire::SETTINGS, 0, 0, &[])).await.unwrap();
+            stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
         }
         // Each is answered with several hundred bytes.
         let flood = async {

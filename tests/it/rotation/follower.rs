@@ -88,13 +88,13 @@ impl Follower {
         )
     }
 
-    /// Ends the load and says how it went.
-    pub async fn end(&self, rotations: u32, load: Load) -> (u64, u64) {
+    /// Ends the load and says how it went. Fails if there was none.
+    pub async fn end(&self, rotations: u32, load: Load) {
         let took = load.elapsed();
         let (requests, handshakes, failures) = load.stop().await;
         self.sum_up(rotations, (requests, handshakes, failures.len()), took);
         assert!(failures.is_empty(), "{}: {}", self.what, first(&failures));
-        (requests, handshakes)
+        assert!(handshakes > 0 && requests > handshakes, "{}: there was no load", self.what);
     }
 
     fn sum_up(&self, rotations: u32, counts: (u64, u64, usize), took: Duration) {

@@ -101,8 +101,7 @@ service:
     }
 
     async fn end(self, rotations: u32) {
-        let (requests, handshakes) = self.follower.end(rotations, self.load).await;
-        assert!(handshakes > 0 && requests > handshakes, "there was no load");
+        self.follower.end(rotations, self.load).await;
         self.gateway.stop().await;
     }
 }

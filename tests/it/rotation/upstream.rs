@@ -177,8 +177,7 @@ service:
     }
 
     async fn end(self, rotations: u32) {
-        let (requests, _handshakes) = self.follower.end(rotations, self.load).await;
-        assert!(requests > 0, "there was no load");
+        self.follower.end(rotations, self.load).await;
         self.gateway.stop().await;
     }
 }

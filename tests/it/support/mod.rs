@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod eventually;
+pub mod frames;
 pub mod gateway;
 pub mod pki;
 pub mod upstream;

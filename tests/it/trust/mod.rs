@@ -23,13 +23,31 @@ use crate::support::pki::{Leaf, TestPki, client_params};
 use crate::support::upstream::Upstream;
 use senders::Sender;
 
-/// A gateway whose client CAs are in `clients.crt`, with more keys in its `tls` blocks.
-async fn gateway(upstream: &Upstream, pki: &TestPki, more: &str) -> RunningGateway {
-    let dir = pki.dir().display().to_string();
-    let clients = format!("client_ca_file: {dir}/clients.crt{more}");
-    let yaml = mtls(upstream, pki).replace(&format!("client_ca_file: {dir}/ca.crt"), &clients);
-    RunningGateway::start(&yaml).await
+/// A gateway that trusts the clients of both CAs, by `clients.crt`.
+struct Scene {
+    pki: TestPki,
+    gateway: RunningGateway,
+    _upstream: Upstream,
 }
+
+impl Scene {
+    /// With more keys in its `tls` blocks.
+    async fn new(more: &str) -> Self {
+        let pki = TestPki::new();
+        let upstream = Upstream::mtls(&pki).await;
+        pki.write("clients.crt", pki.ca.pem() + &pki.other_ca.pem());
+        pki.write("clients.crl", list(&pki, 1, &[]));
+        let dir = pki.dir().display().to_string();
+        let clients = format!("client_ca_file: {dir}/clients.crt{more}").replace("DIR", &dir);
+        let yaml =
+            mtls(&upstream, &pki).replace(&format!("client_ca_file: {dir}/ca.crt"), &clients);
+        let gateway = RunningGateway::start(&yaml).await;
+        Self { pki, gateway, _upstream: upstream }
+    }
+}
+
+/// The keys with which the lists of the first CA count; there is none of the other.
+const WITH_LIST: &str = ", client_crl_file: DIR/clients.crl, revocation: { unknown: allow }";
 
 fn replace(pki: &TestPki, name: &str, content: &str) {
     let fresh = pki.write(&format!(".{name}.new"), content);
@@ -51,10 +69,6 @@ fn list(pki: &TestPki, number: u64, revoked: &[u64]) -> String {
 fn publish(pki: &TestPki, number: u64, revoked: &[u64]) -> Instant {
     replace(pki, "clients.crl", &list(pki, number, revoked));
     Instant::now()
-}
-
-fn with_list(pki: &TestPki) -> String {
-    format!(", client_crl_file: {}", pki.path("clients.crl").display())
 }
 
 /// Waits until both changes of files are in force.
@@ -112,6 +126,14 @@ async fn did_not_notice(senders: [Sender; 2]) {
     }
 }
 
+/// They were cut off a second after a list was `written` at the latest.
+async fn were_cut_off_within_a_second(senders: [Sender; 2], written: Instant) {
+    for mut sender in senders {
+        let took = sender.ended().await - written;
+        assert!(took <= Duration::from_secs(1), "cut off {took:?} after the list was written");
+    }
+}
+
 /// They were served, then told why not any more and to go, and then cut off, not later than that.
 async fn were_told_and_cut_off(senders: [Sender; 2], latest: Instant) {
     for (mut sender, (fine, refused)) in senders.into_iter().zip([(0, 16), (200, 401)]) {
@@ -137,21 +159,14 @@ async fn were_told_and_cut_off(senders: [Sender; 2], latest: Instant) {
 /// client has no error.
 #[tokio::test]
 async fn t11_a_revoked_client_is_cut_off_within_a_second() {
-    let pki = TestPki::new();
-    let upstream = Upstream::mtls(&pki).await;
-    pki.write("clients.crt", pki.ca.pem());
-    pki.write("clients.crl", list(&pki, 1, &[]));
-    let gateway = gateway(&upstream, &pki, &with_list(&pki)).await;
+    let Scene { pki, gateway, _upstream } = Scene::new(WITH_LIST).await;
     let stolen = numbered(&pki, 4711);
     let stays = steady(&gateway, &pki, Some(&pki.client)).await;
     let goes = steady(&gateway, &pki, Some(&stolen)).await;
     let config = senders::client(&pki, Some(&stolen), &rustls::version::TLS13, "h2");
     let mut idle = senders::connect(gateway.http(), &config).await.unwrap();
     let written = publish(&pki, 2, &[4711]);
-    for mut sender in goes {
-        let took = sender.ended().await - written;
-        assert!(took <= Duration::from_secs(1), "cut off {took:?} after the list was written");
-    }
+    were_cut_off_within_a_second(goes, written).await;
     let mut sink = Vec::new();
     let _reset_or_end = idle.read_to_end(&mut sink).await;
     assert!(
@@ -169,10 +184,7 @@ async fn t11_a_revoked_client_is_cut_off_within_a_second() {
 /// other CA has no error.
 #[tokio::test]
 async fn t11_a_removed_ca_ends_its_clients_connections_and_no_others() {
-    let pki = TestPki::new();
-    let upstream = Upstream::mtls(&pki).await;
-    pki.write("clients.crt", format!("{}{}", pki.ca.pem(), pki.other_ca.pem()));
-    let gateway = gateway(&upstream, &pki, ", trust_loss_grace: 2s").await;
+    let Scene { pki, gateway, _upstream } = Scene::new(", trust_loss_grace: 2s").await;
     let stays = steady(&gateway, &pki, Some(&pki.client)).await;
     let goes = steady(&gateway, &pki, Some(&pki.other_client)).await;
     let mut kept = kept(&gateway, &pki, &pki.other_client).await;
@@ -191,10 +203,7 @@ async fn t11_a_removed_ca_ends_its_clients_connections_and_no_others() {
 /// Guarantees: as above, with the second that the certificate's last second lasts.
 #[tokio::test]
 async fn t12_a_client_certificate_that_ends_ends_its_connections() {
-    let pki = TestPki::new();
-    let upstream = Upstream::mtls(&pki).await;
-    pki.write("clients.crt", pki.ca.pem());
-    let gateway = gateway(&upstream, &pki, ", trust_loss_grace: 1s").await;
+    let Scene { pki, gateway, _upstream } = Scene::new(", trust_loss_grace: 1s").await;
     let stays = steady(&gateway, &pki, Some(&pki.client)).await;
     let mut params = client_params("short");
     let end = OffsetDateTime::now_utc() + Duration::from_secs(4);
@@ -212,19 +221,12 @@ async fn t12_a_client_certificate_that_ends_ends_its_connections() {
 /// on.
 #[tokio::test]
 async fn t11_where_certificates_are_optional_a_revoked_one_still_ends_its_connections() {
-    let pki = TestPki::new();
-    let upstream = Upstream::mtls(&pki).await;
-    pki.write("clients.crt", pki.ca.pem());
-    pki.write("clients.crl", list(&pki, 1, &[]));
-    let more = format!("{}, client_auth: optional", with_list(&pki));
-    let gateway = gateway(&upstream, &pki, &more).await;
+    let more = format!("{WITH_LIST}, client_auth: optional");
+    let Scene { pki, gateway, _upstream } = Scene::new(&more).await;
     let anonymous = steady(&gateway, &pki, None).await;
     let goes = steady(&gateway, &pki, Some(&numbered(&pki, 4711))).await;
     let written = publish(&pki, 2, &[4711]);
-    for mut sender in goes {
-        let took = sender.ended().await - written;
-        assert!(took <= Duration::from_secs(1), "cut off {took:?} after the list was written");
-    }
+    were_cut_off_within_a_second(goes, written).await;
     did_not_notice(anonymous).await;
     gateway.stop().await;
 }

@@ -10,10 +10,9 @@ use time::OffsetDateTime;
 use tokio::time::{sleep, timeout};
 
 use super::senders::{client, connect, post};
-use super::{gateway, list, numbered, publish, reloaded, replace};
+use super::{Scene, WITH_LIST, numbered, publish, reloaded, replace};
 use crate::support::eventually::DEADLINE;
 use crate::support::pki::{Leaf, TestPki, client_params};
-use crate::support::upstream::Upstream;
 
 /// Shakes hands and posts once; how the hands were shaken.
 async fn visit(
@@ -53,16 +52,8 @@ async fn resumes(address: SocketAddr, clients: &[Arc<ClientConfig>]) {
 #[tokio::test]
 async fn t08_no_session_from_before_a_loss_of_trust_is_resumed() {
     for client_auth in ["require", "optional"] {
-        let pki = TestPki::new();
-        let upstream = Upstream::mtls(&pki).await;
-        pki.write("clients.crt", format!("{}{}", pki.ca.pem(), pki.other_ca.pem()));
-        pki.write("clients.crl", list(&pki, 1, &[]));
-        let more = format!(
-            ", client_crl_file: {}, revocation: {{ unknown: allow }}, session_resumption: \
-             enabled, client_auth: {client_auth}",
-            pki.path("clients.crl").display()
-        );
-        let gateway = gateway(&upstream, &pki, &more).await;
+        let more = format!("{WITH_LIST}, session_resumption: enabled, client_auth: {client_auth}");
+        let Scene { pki, gateway, _upstream } = Scene::new(&more).await;
         let http = gateway.http();
         let stolen = both_versions(&pki, &numbered(&pki, 4711));
         let dismissed = both_versions(&pki, &pki.other_client);
@@ -90,10 +81,7 @@ async fn t08_no_session_from_before_a_loss_of_trust_is_resumed() {
 /// Guarantees: it does not get in with them.
 #[tokio::test]
 async fn t09_no_session_outlives_the_certificate_that_it_was_made_with() {
-    let pki = TestPki::new();
-    let upstream = Upstream::mtls(&pki).await;
-    pki.write("clients.crt", pki.ca.pem());
-    let gateway = gateway(&upstream, &pki, ", session_resumption: enabled").await;
+    let Scene { pki, gateway, _upstream } = Scene::new(", session_resumption: enabled").await;
     let mut params = client_params("short");
     let end = OffsetDateTime::now_utc() + Duration::from_secs(4);
     params.not_after = end;

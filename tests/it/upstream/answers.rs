@@ -100,16 +100,13 @@ async fn a_grpc_exporter_before_an_http1_port_is_told_apart() {
     })
     .await;
     let mut stage = Stage::start(&[grpc(&backend)]).await;
-    let expected = Expected {
-        code: Code::Unavailable,
-        http: 503,
-        hint: true,
-        reason: "upstream_not_h2",
-        says: &[
+    let expected = Expected::unavailable(
+        "upstream_not_h2",
+        &[
             "answered with something that is not HTTP/2",
             "gRPC needs an HTTP/2 port; for OTLP over HTTP use otlp_http",
         ],
-    };
+    );
     stage.expect(0, &expected).await;
     stage.end().await;
 }
@@ -148,13 +145,10 @@ async fn an_answer_that_breaks_off_is_retryable_and_not_repeated_here() {
     let old = Backend::start(None, http1(torn, false)).await;
     let mut stage = Stage::start(&[grpc(&backend), http(&old)]).await;
     for which in 0..2 {
-        let expected = Expected {
-            code: Code::Unavailable,
-            http: 503,
-            hint: false,
-            reason: "upstream_disconnected",
-            says: &["the request was cut off: ", "; the upstream may have taken the batch"],
-        };
+        let expected = Expected::perhaps_taken(
+            "upstream_disconnected",
+            &["the request was cut off: ", "; the upstream may have taken the batch"],
+        );
         stage.expect(which, &expected).await;
     }
     stage.end().await;
@@ -175,15 +169,10 @@ async fn an_answer_over_the_limit_is_not_retryable() {
     let old = Backend::start(None, http1(answer, true)).await;
     let mut stage = Stage::start(&[grpc(&backend), http(&old)]).await;
     for which in 0..2 {
-        let expected = Expected {
-            code: Code::Internal,
-            http: 500,
-            hint: false,
-            reason: "upstream_answer_too_large",
-            says: &[
-                "its answer is larger than 4 MiB and was not read; it may have taken the batch",
-            ],
-        };
+        let expected = Expected::internal(
+            "upstream_answer_too_large",
+            &["its answer is larger than 4 MiB and was not read; it may have taken the batch"],
+        );
         stage.expect(which, &expected).await;
     }
     stage.end().await;
@@ -220,24 +209,15 @@ async fn garbage_is_named_and_harms_nobody() {
     })
     .await;
     let mut stage = Stage::start(&[grpc(&broken), http(&noise)]).await;
-    let expected = Expected {
-        code: Code::Unavailable,
-        http: 503,
-        hint: false,
-        reason: "upstream_protocol_error",
-        says: &["it broke the rules of HTTP/2 (", "), so the connection was closed; ", "may have"],
-    };
+    let expected = Expected::perhaps_taken(
+        "upstream_protocol_error",
+        &["it broke the rules of HTTP/2 (", "), so the connection was closed; ", "may have"],
+    );
     stage.expect(0, &expected).await;
-    let expected = Expected {
-        code: Code::Unavailable,
-        http: 503,
-        hint: false,
-        reason: "upstream_not_http",
-        says: &[
-            "it answered with something that is not HTTP",
-            "is this the port for OTLP over HTTP?",
-        ],
-    };
+    let expected = Expected::perhaps_taken(
+        "upstream_not_http",
+        &["it answered with something that is not HTTP", "is this the port for OTLP over HTTP?"],
+    );
     stage.expect(1, &expected).await;
     stage.end().await;
 }

@@ -7,43 +7,16 @@ use http::{HeaderMap, Uri};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::backend::{Asked, Peer, Seen, Serving};
-
-/// `SETTINGS_MAX_CONCURRENT_STREAMS`.
-pub const MAX_STREAMS: u16 = 3;
-/// `SETTINGS_INITIAL_WINDOW_SIZE`.
-pub const WINDOW: u16 = 4;
-
-/// The end of a stream, and of a header block.
-pub const END_STREAM: u8 = 1;
-pub const END_HEADERS: u8 = 4;
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const ACK: u8 = 1;
-
-/// One frame.
-pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut frame = length[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
+use crate::support::frames::{
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PING, RST_STREAM,
+    SETTINGS, frame, next, push_header, settings,
+};
 
 /// HEADERS with these fields, each written out, in one frame or continued in several.
 pub fn headers(stream: u32, flags: u8, fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
-        block.push(0);
-        for text in [name, value] {
-            length(&mut block, text.len());
-            block.extend(text.as_bytes());
-        }
+        push_header(&mut block, name, value);
     }
     let mut pieces = block.chunks(16 << 10).peekable();
     let mut out = Vec::new();
@@ -51,24 +24,9 @@ pub fn headers(stream: u32, flags: u8, fields: &[(&str, &str)]) -> Vec<u8> {
     while let Some(piece) = pieces.next() {
         let end = if pieces.peek().is_none() { END_HEADERS } else { 0 };
         out.extend(frame(kind, end | if kind == HEADERS { flags } else { 0 }, stream, piece));
-        kind = 9;
+        kind = CONTINUATION;
     }
     out
-}
-
-/// A length in seven bits, or more bytes of them.
-fn length(block: &mut Vec<u8>, length: usize) {
-    if length < 127 {
-        block.push(u8::try_from(length).unwrap());
-        return;
-    }
-    block.push(127);
-    let mut rest = length - 127;
-    while rest >= 128 {
-        block.push(u8::try_from(rest % 128).unwrap() | 128);
-        rest /= 128;
-    }
-    block.push(u8::try_from(rest).unwrap());
 }
 
 pub fn data(stream: u32, flags: u8, bytes: &[u8]) -> Vec<u8> {
@@ -86,15 +44,6 @@ pub fn goaway(last: u32, code: u32) -> Vec<u8> {
 
 pub fn ping() -> Vec<u8> {
     frame(PING, 0, 0, &[7; 8])
-}
-
-pub fn settings(values: &[(u16, u32)]) -> Vec<u8> {
-    let mut payload = Vec::new();
-    for (name, value) in values {
-        payload.extend(name.to_be_bytes());
-        payload.extend(value.to_be_bytes());
-    }
-    frame(SETTINGS, 0, 0, &payload)
 }
 
 /// The fields with which an answer of gRPC begins.
@@ -132,13 +81,9 @@ async fn serve(mut peer: Peer, seen: &Seen, hello: Vec<u8>, script: Script) -> s
     peer.read_exact(&mut [0; 24]).await?;
     peer.write_all(&hello).await?;
     loop {
-        let mut head = [0; 9];
-        peer.read_exact(&mut head).await?;
-        let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
-        let mut payload = vec![0; length];
-        peer.read_exact(&mut payload).await?;
-        let (kind, flags) = (head[3], head[4]);
-        let stream = u32::from_be_bytes(head[5..].try_into().unwrap());
+        let Some(Frame { kind, flags, stream, payload }) = next(&mut peer).await else {
+            return Ok(());
+        };
         match kind {
             SETTINGS if flags & ACK == 0 => peer.write_all(&frame(SETTINGS, ACK, 0, &[])).await?,
             PING if flags & ACK == 0 => peer.write_all(&frame(PING, ACK, 0, &payload)).await?,

@@ -4,8 +4,9 @@
 use tonic::Code;
 
 use super::backend::{Backend, Terms, tls};
-use super::frames::{END_STREAM, GRPC, HANG_UP, data, frame, frames, goaway, headers, ok, reset};
+use super::frames::{GRPC, HANG_UP, data, frames, goaway, headers, ok, reset};
 use super::stage::{Expected, Stage};
+use crate::support::frames::{END_STREAM, frame};
 use crate::support::pki::TestPki;
 
 pub fn grpc(backend: &Backend, keys: &str) -> (&'static str, String) {
@@ -101,7 +102,7 @@ async fn an_upstream_that_never_takes_a_request_is_given_up() {
         (1, "upstream_disconnected", &not_taken),
         (2, "upstream_disconnected", &maybe_taken),
     ] {
-        let expected = Expected { code: Code::Unavailable, http: 503, hint: false, reason, says };
+        let expected = Expected::perhaps_taken(reason, says);
         stage.expect(which, &expected).await;
     }
     stage.end().await;
@@ -211,17 +212,10 @@ async fn a_broken_rule_ends_one_connection_and_one_request() {
     let exporters: Vec<_> = backends.iter().map(|backend| grpc(backend, "timeout: 10s")).collect();
     let mut stage = Stage::start(&exporters).await;
     for (which, backend) in backends.iter().enumerate() {
-        let expected = Expected {
-            code: Code::Unavailable,
-            http: 503,
-            hint: false,
-            reason: "upstream_protocol_error",
-            says: &[
-                "it broke the rules of HTTP/2 (",
-                "), so the connection was closed",
-                "may have",
-            ],
-        };
+        let expected = Expected::perhaps_taken(
+            "upstream_protocol_error",
+            &["it broke the rules of HTTP/2 (", "), so the connection was closed", "may have"],
+        );
         stage.expect(which, &expected).await;
         stage.expect_ok(which).await;
         assert_eq!(backend.seen.requests().len(), 6);
@@ -246,16 +240,10 @@ async fn huge_headers_are_not_read() {
     let web = Backend::start(Some(config), frames(&[], script)).await;
     let mut stage = Stage::start(&[grpc(&backend, ""), https(&web, &pki, "")]).await;
     for (which, backend) in [&backend, &web].into_iter().enumerate() {
-        let expected = Expected {
-            code: Code::Internal,
-            http: 500,
-            hint: false,
-            reason: "upstream_protocol_error",
-            says: &[
-                "breaks the rules of HTTP/2, or has headers that are too large",
-                "may have taken",
-            ],
-        };
+        let expected = Expected::internal(
+            "upstream_protocol_error",
+            &["breaks the rules of HTTP/2, or has headers that are too large", "may have taken"],
+        );
         stage.expect(which, &expected).await;
         stage.expect_ok(which).await;
         assert_eq!(backend.seen.connections(), 1);

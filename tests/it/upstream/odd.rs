@@ -42,10 +42,6 @@ async fn at_first(bad: impl Into<Vec<u8>>, hangs_up: bool) -> Backend {
 
 const PROTOBUF: &str = "content-type: application/x-protobuf\r\n";
 
-fn unavailable<'a>(reason: &'a str, says: &'a [&'a str]) -> Expected<'a> {
-    Expected { code: Code::Unavailable, http: 503, hint: false, reason, says }
-}
-
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(bytes).unwrap();
@@ -127,13 +123,10 @@ async fn compressed_answers_are_read() {
 async fn a_bomb_in_an_answer_is_not_inflated() {
     let bomb = at_first(compressed("200 OK", &vec![0; 100 << 20]), false).await;
     let mut stage = Stage::start(&[exporter(&bomb, "")]).await;
-    let expected = Expected {
-        code: Code::Internal,
-        http: 500,
-        hint: false,
-        reason: "upstream_answer_too_large",
-        says: &["its answer is larger than 4 MiB and was not read", "may have taken the batch"],
-    };
+    let expected = Expected::internal(
+        "upstream_answer_too_large",
+        &["its answer is larger than 4 MiB and was not read", "may have taken the batch"],
+    );
     stage.expect(0, &expected).await;
     stage.expect_ok(0).await;
     stage.end().await;
@@ -149,13 +142,10 @@ async fn huge_heads_are_not_read() {
     let exporters: Vec<_> = backends.iter().map(|backend| exporter(backend, "")).collect();
     let mut stage = Stage::start(&exporters).await;
     for which in 0..2 {
-        let expected = Expected {
-            code: Code::Internal,
-            http: 500,
-            hint: false,
-            reason: "upstream_answer_too_large",
-            says: &["the head of its answer is larger than is read", "may have taken the batch"],
-        };
+        let expected = Expected::internal(
+            "upstream_answer_too_large",
+            &["the head of its answer is larger than is read", "may have taken the batch"],
+        );
         stage.expect(which, &expected).await;
         stage.expect_ok(which).await;
     }
@@ -185,7 +175,7 @@ async fn heads_that_cannot_be_read_are_named() {
     let mut stage = Stage::start(&exporters).await;
     for which in 0..cases.len() {
         let says = ["it answered with something that is not HTTP", "the port for OTLP over HTTP?"];
-        stage.expect(which, &unavailable("upstream_not_http", &says)).await;
+        stage.expect(which, &Expected::perhaps_taken("upstream_not_http", &says)).await;
         stage.expect_ok(which).await;
     }
     stage.end().await;
@@ -215,7 +205,7 @@ async fn torn_bodies_are_retryable_and_not_repeated_here() {
     let mut stage = Stage::start(&exporters).await;
     for (which, backend) in backends.iter().enumerate() {
         let says = ["the request was cut off: ", "; the upstream may have taken the batch"];
-        stage.expect(which, &unavailable("upstream_disconnected", &says)).await;
+        stage.expect(which, &Expected::perhaps_taken("upstream_disconnected", &says)).await;
         stage.expect_ok(which).await;
         assert_eq!(backend.seen.requests().len(), 6, "{which}");
     }
@@ -259,13 +249,8 @@ async fn answers_without_an_end_are_given_up_in_time() {
     let exporters: Vec<_> =
         backends.iter().map(|backend| exporter(backend, "timeout: 500ms")).collect();
     let mut stage = Stage::start(&exporters).await;
-    let expected = cases.map(|_| Expected {
-        code: Code::DeadlineExceeded,
-        http: 503,
-        hint: false,
-        reason: "upstream_deadline",
-        says: &["no answer in time", "it may have taken the batch"],
-    });
+    let expected =
+        cases.map(|_| Expected::too_late(&["no answer in time", "it may have taken the batch"]));
     let began = Instant::now();
     stage.expect_at_once(&expected).await;
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
@@ -303,13 +288,7 @@ async fn redirects_are_told_and_not_followed() {
             &*format!("it answered HTTP status {} and sends us to {place:?}", &status[..3]),
             "redirects are not followed: write the final URL into the exporter's endpoint",
         ];
-        let expected = Expected {
-            code: Code::Unknown,
-            http: 500,
-            hint: false,
-            reason: "upstream_redirect",
-            says: &says,
-        };
+        let expected = Expected::unknown("upstream_redirect", &says);
         stage.expect(which, &expected).await;
         assert_eq!(backends[which].seen.requests().len(), 4, "{status}");
     }
@@ -338,8 +317,7 @@ async fn statuses_out_of_place_have_an_answer() {
     let mut stage = Stage::start(&exporters).await;
     for (which, (status, reason)) in cases.into_iter().enumerate() {
         let says = [&*format!("it answered HTTP status {}", &status[..3])];
-        let expected =
-            Expected { code: Code::Unknown, http: 500, hint: false, reason, says: &says };
+        let expected = Expected::unknown(reason, &says);
         stage.expect(which, &expected).await;
     }
     stage.end().await;

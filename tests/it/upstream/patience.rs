@@ -6,10 +6,11 @@ use tokio::time::{Instant, sleep};
 use tonic::Code;
 
 use super::backend::{Backend, Terms, tls};
-use super::frames::{GRPC, MAX_STREAMS, WINDOW, data, frames, headers, ok, ping};
+use super::frames::{GRPC, data, frames, headers, ok, ping};
 use super::hostile::{at_first, grpc, https};
 use super::stage::{Expected, Stage};
 use crate::support::agent::{self, span};
+use crate::support::frames::{INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS};
 use crate::support::pki::TestPki;
 
 /// Scenario: upstreams that take one request at a time, over gRPC and over HTTP.
@@ -17,7 +18,7 @@ use crate::support::pki::TestPki;
 #[tokio::test]
 async fn an_upstream_that_takes_one_request_at_a_time_serves_a_crowd() {
     let pki = TestPki::new();
-    let one = [(MAX_STREAMS, 1)];
+    let one = [(MAX_CONCURRENT_STREAMS, 1)];
     let backend = Backend::start(None, frames(&one, |_, stream| ok(stream))).await;
     let config = tls(&pki.server, &Terms { alpn: &[b"h2"], ..Terms::default() });
     let web = Backend::start(Some(config), frames(&one, |_, stream| ok(stream))).await;
@@ -50,24 +51,15 @@ async fn an_upstream_that_takes_one_request_at_a_time_serves_a_crowd() {
 /// connections are opened for it.
 #[tokio::test]
 async fn an_upstream_that_takes_nothing_is_told_apart_from_one_that_is_slow() {
-    let none = Backend::start(None, frames(&[(MAX_STREAMS, 0)], |_, s| ok(s))).await;
-    let shut = Backend::start(None, frames(&[(WINDOW, 0)], |_, s| ok(s))).await;
+    let none = Backend::start(None, frames(&[(MAX_CONCURRENT_STREAMS, 0)], |_, s| ok(s))).await;
+    let shut = Backend::start(None, frames(&[(INITIAL_WINDOW_SIZE, 0)], |_, s| ok(s))).await;
     let keys = "timeout: 700ms";
     let mut stage = Stage::start(&[grpc(&none, keys), grpc(&shut, keys)]).await;
-    let full = Expected {
-        code: Code::Unavailable,
-        http: 503,
-        hint: true,
-        reason: "upstream_streams_exhausted",
-        says: &["as many requests as the upstream allows", "max_concurrent_streams"],
-    };
-    let late = Expected {
-        code: Code::DeadlineExceeded,
-        http: 503,
-        hint: false,
-        reason: "upstream_deadline",
-        says: &["no answer in time", "it may have taken the batch"],
-    };
+    let full = Expected::unavailable(
+        "upstream_streams_exhausted",
+        &["as many requests as the upstream allows", "max_concurrent_streams"],
+    );
+    let late = Expected::too_late(&["no answer in time", "it may have taken the batch"]);
     stage.expect_at_once(&[full, late]).await;
     stage.end().await;
     assert!(none.seen.connections() <= 8, "{}", none.seen.connections());
@@ -81,17 +73,11 @@ async fn a_flood_instead_of_an_answer_is_given_up_in_time() {
     let empty = |stream| [headers(stream, 0, &GRPC), data(stream, 0, &[]).repeat(5000)].concat();
     let empty = at_first(empty).await;
     let pings = at_first(|_| ping().repeat(5000)).await;
-    let settings = at_first(|_| super::frames::settings(&[]).repeat(5000)).await;
+    let settings = at_first(|_| crate::support::frames::settings(&[]).repeat(5000)).await;
     let keys = "timeout: 500ms";
     let mut stage =
         Stage::start(&[grpc(&empty, keys), grpc(&pings, keys), grpc(&settings, keys)]).await;
-    let late = || Expected {
-        code: Code::DeadlineExceeded,
-        http: 503,
-        hint: false,
-        reason: "upstream_deadline",
-        says: &["no answer in time"],
-    };
+    let late = || Expected::too_late(&["no answer in time"]);
     // Pieces without bytes, for which there is a limit.
     let broken = || Expected {
         code: Code::Unavailable,
@@ -140,13 +126,7 @@ async fn an_answer_in_drops_is_given_up_in_time() {
     })
     .await;
     let mut stage = Stage::start(&[grpc(&backend, "timeout: 300ms")]).await;
-    let expected = Expected {
-        code: Code::DeadlineExceeded,
-        http: 503,
-        hint: false,
-        reason: "upstream_deadline",
-        says: &["no answer in time"],
-    };
+    let expected = Expected::too_late(&["no answer in time"]);
     stage.expect(0, &expected).await;
     crate::support::eventually::eventually("the streams are reset", || {
         backend.seen.requests().len() == 4

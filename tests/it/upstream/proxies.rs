@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tonic::Code;
 
 use super::backend::{Backend, Reply, Terms, h2, http1, page, read_http1, tls};
 use super::log;
@@ -114,14 +113,8 @@ async fn tls_is_verified_through_a_tunnel() {
         stage.expect_ok(which).await;
     }
     let way = format!("other.example:4318 through proxy {}", to_old.address);
-    let expected = Expected {
-        code: Code::Unavailable,
-        http: 503,
-        hint: true,
-        reason: "upstream_name_mismatch",
-        says: &[&way, "other.example", "backend.example"],
-    };
-    stage.expect(2, &expected).await;
+    let says = [&*way, "other.example", "backend.example"];
+    stage.expect(2, &Expected::unavailable("upstream_name_mismatch", &says)).await;
     let told = stage.over_grpc(2).await.unwrap_err();
     let shown = format!("{told:?} {:?}", log::of(stage.id(2)));
     assert!(!shown.contains("pa55") && !shown.contains("bWU6"), "{shown}");
@@ -154,13 +147,10 @@ async fn requests_in_the_clear_are_sent_to_the_proxy_itself() {
     ])
     .await;
     stage.expect_ok(0).await;
-    let expected = Expected {
-        code: Code::Unknown,
-        http: 500,
-        hint: false,
-        reason: "upstream_http_407",
-        says: &["407", "the proxy wants a user and a password", "http://USER:PASSWORD@HOST:PORT"],
-    };
+    let expected = Expected::unknown(
+        "upstream_http_407",
+        &["407", "the proxy wants a user and a password", "http://USER:PASSWORD@HOST:PORT"],
+    );
     stage.expect(1, &expected).await;
     stage.end().await;
     let asked = &proxy.asked()[0];
@@ -219,14 +209,8 @@ async fn a_proxy_that_opens_no_tunnel_is_told_with_what_it_said() {
     let says = answers.iter().map(|(_, says)| *says);
     let says = says.chain(["refused", "the name no..such cannot be resolved"]);
     for (which, says) in says.enumerate() {
-        let expected = Expected {
-            code: Code::Unavailable,
-            http: 503,
-            hint: true,
-            reason: "upstream_proxy",
-            says: &["proxy ", "backend.example:4318", says],
-        };
-        stage.expect(which, &expected).await;
+        let says = ["proxy ", "backend.example:4318", says];
+        stage.expect(which, &Expected::unavailable("upstream_proxy", &says)).await;
         let told = stage.over_grpc(which).await.unwrap_err();
         let shown = format!("{told:?} {:?}", log::of(stage.id(which)));
         assert!(!shown.contains("pa55") && !shown.contains("bWU6"), "{shown}");
@@ -265,13 +249,8 @@ async fn a_proxy_that_hangs_costs_the_connect_timeout() {
         ["did not open a tunnel to backend.example:4318", "in a head without an end"],
         ["leads to backend.example:4318, cannot be reached", "no answer within connect_timeout"],
     ];
-    let expected = [&says[0], &says[1], &says[2]].map(|says| Expected {
-        code: Code::Unavailable,
-        http: 503,
-        hint: true,
-        reason: "upstream_proxy",
-        says,
-    });
+    let expected =
+        [&says[0], &says[1], &says[2]].map(|says| Expected::unavailable("upstream_proxy", says));
     stage.expect_at_once(&expected).await;
     stage.end().await;
 }

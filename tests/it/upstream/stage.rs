@@ -254,6 +254,27 @@ impl<'a> Expected<'a> {
         Self { code: Code::Unavailable, http: 503, hint: true, reason, says }
     }
 
+    /// It was sent and broke off: as above, and without a hint.
+    pub fn perhaps_taken(reason: &'a str, says: &'a [&'a str]) -> Self {
+        Self { hint: false, ..Self::unavailable(reason, says) }
+    }
+
+    /// It was sent, and no answer came in time.
+    pub fn too_late(says: &'a [&'a str]) -> Self {
+        let code = Code::DeadlineExceeded;
+        Self { code, ..Self::perhaps_taken("upstream_deadline", says) }
+    }
+
+    /// `INTERNAL` or 500: not to be sent again.
+    pub fn internal(reason: &'a str, says: &'a [&'a str]) -> Self {
+        Self { code: Code::Internal, http: 500, hint: false, reason, says }
+    }
+
+    /// `UNKNOWN` or 500: not to be sent again.
+    pub fn unknown(reason: &'a str, says: &'a [&'a str]) -> Self {
+        Self { code: Code::Unknown, ..Self::internal(reason, says) }
+    }
+
     fn retryable(&self) -> bool {
         let codes = [
             Code::Cancelled,

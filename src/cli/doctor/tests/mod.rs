@@ -104,6 +104,20 @@ fn upstream(pki: &TestPki, pair: &str, tweak: impl FnOnce(&mut ServerConfig)) ->
     port
 }
 
+/// A server for one question, which must begin so.
+fn answer_once(asked: &'static str, answer: String) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut request = [0; 512];
+        let length = socket.read(&mut request).unwrap();
+        assert!(request[..length].starts_with(asked.as_bytes()));
+        socket.write_all(answer.as_bytes()).unwrap();
+    });
+    port
+}
+
 impl Said {
     /// A line of this level with all of these parts.
     fn has(&self, level: &str, parts: &[&str]) {

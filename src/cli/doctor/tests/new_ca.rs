@@ -1,12 +1,9 @@
 //! Which clients a new CA would lock out.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Doctor;
+use super::{Doctor, answer_once};
 use crate::cli::ExitStatus;
 
 #[test]
@@ -16,7 +13,7 @@ fn a_new_ca_tells_who_stays_and_who_breaks() {
         { "last_seen_unix": 1, "chain": [STANDARD.encode(doctor.pki.client.certificate.der())] },
     ] });
     let said = |file: &str| {
-        let port = status(page.to_string());
+        let port = status(&page.to_string());
         let file = doctor.pki.path(file).display().to_string();
         doctor.say(&["--new-ca", &file, "--status", &format!("http://127.0.0.1:{port}")])
     };
@@ -33,18 +30,8 @@ fn a_new_ca_tells_who_stays_and_who_breaks() {
 }
 
 /// A status page for one question.
-fn status(body: String) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        let (mut socket, _) = listener.accept().unwrap();
-        let mut request = [0; 512];
-        let length = socket.read(&mut request).unwrap();
-        assert!(request[..length].starts_with(b"GET /debug/clientsz HTTP/1.0\r\n"));
-        socket.write_all(b"HTTP/1.0 200 OK\r\n\r\n").unwrap();
-        socket.write_all(body.as_bytes()).unwrap();
-    });
-    port
+fn status(body: &str) -> u16 {
+    answer_once("GET /debug/clientsz HTTP/1.0\r\n", format!("HTTP/1.0 200 OK\r\n\r\n{body}"))
 }
 
 /// Guarantees: a bundle that cannot be used is told also when nobody can be asked, and a gateway
@@ -53,7 +40,7 @@ fn status(body: String) -> u16 {
 fn a_bundle_that_cannot_be_used_and_a_gateway_that_saw_nobody_are_told() {
     let doctor = Doctor::new();
     let path = |name: &str| doctor.pki.path(name).display().to_string();
-    let url = |body: &str| format!("http://127.0.0.1:{}", status(body.to_owned()));
+    let url = |body: &str| format!("http://127.0.0.1:{}", status(body));
     let nobody = r#"{ "clients": [] }"#;
 
     let said = doctor.say(&["--new-ca", &path("none.crt"), "--status", &url(nobody)]);
@@ -88,7 +75,7 @@ fn a_new_ca_of_a_receiver_that_only_reports_locks_nobody_out() {
     let page = serde_json::json!({ "clients": [
         { "last_seen_unix": 1, "chain": [STANDARD.encode(doctor.pki.client.certificate.der())] },
     ] });
-    let url = format!("http://127.0.0.1:{}", status(page.to_string()));
+    let url = format!("http://127.0.0.1:{}", status(&page.to_string()));
     let file = doctor.pki.path("other-ca.crt").display().to_string();
     let mode = "receivers.otlp.protocols.grpc.tls.client_auth=report_only";
     let said = doctor.say(&["--new-ca", &file, "--status", &url, "--set", mode]);

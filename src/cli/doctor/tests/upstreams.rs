@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
-use super::{Doctor, upstream};
+use super::{Doctor, answer_once, upstream};
 use crate::cli::ExitStatus;
 use crate::tls::testing::{TestPki, server_params};
 
@@ -88,15 +88,7 @@ fn an_upstream_that_is_down_or_has_no_address_is_named() {
 /// Guarantees: it is said that there is no TLS, and that there is nothing to try.
 #[test]
 fn plaintext_and_exporters_without_an_upstream_are_said() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        let (mut socket, _) = listener.accept().unwrap();
-        let mut request = [0; 512];
-        let length = socket.read(&mut request).unwrap();
-        assert!(request[..length].starts_with(b"HEAD / HTTP/1.1\r\n"));
-        socket.write_all(b"HTTP/1.1 404 Not Found\r\n\r\n").unwrap();
-    });
+    let port = answer_once("HEAD / HTTP/1.1\r\n", "HTTP/1.1 404 Not Found\r\n\r\n".to_owned());
     let settings = format!("{{ endpoint: 'http://127.0.0.1:{port}' }}");
     let said = Doctor::with(TestPki::new(), "otlp_http", &settings).say(&["--upstream"]);
     said.has("ok", &["plaintext: there is nothing to load"]);

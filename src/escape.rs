@@ -1,4 +1,4 @@
-//! Escaping of text that may come from a peer.
+//! Escaping of text that a stranger may have written.
 //!
 //! Escapes what could end a line, steer a terminal or reorder what is shown: C0 and C1 controls,
 //! DEL, line and paragraph separators, bidirectional controls.
@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 /// Appends a JSON string, quotes included.
-pub(super) fn push_json_string(out: &mut String, text: &str) {
+pub(crate) fn push_json_string(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {
@@ -34,7 +34,7 @@ pub(crate) fn push_line(out: &mut String, text: &str) {
 }
 
 /// Appends each line of a block on a line of its own, indented.
-pub(super) fn push_block(out: &mut String, text: &str) {
+pub(crate) fn push_block(out: &mut String, text: &str) {
     for line in text.lines() {
         out.push_str("\n    ");
         for c in line.chars() {
@@ -48,7 +48,7 @@ pub(super) fn push_block(out: &mut String, text: &str) {
 }
 
 /// The longest prefix of `text` of at most `limit` bytes that ends at a character.
-pub(super) fn cut(text: &str, limit: usize) -> (&str, bool) {
+pub(crate) fn cut(text: &str, limit: usize) -> (&str, bool) {
     if text.len() <= limit {
         return (text, false);
     }
