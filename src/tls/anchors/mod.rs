@@ -2,10 +2,12 @@
 //!
 //! Guarantees that only a certificate that may sign others becomes an anchor; that one which is not
 //! a CA is trusted as itself alone, byte for byte (as the Collector does); and that whatever is left
-//! out is said. A block that cannot be read refuses the whole bundle. Path validation itself asks
-//! nothing of an anchor but name and key, so what is not asked here is asked nowhere.
+//! out is said. A block that cannot be read, or that stands there twice, refuses the whole bundle.
+//! Path validation itself asks nothing of an anchor but name and key, so what is not asked here is
+//! asked nowhere.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, TrustAnchor};
@@ -83,8 +85,8 @@ pub(super) fn load_one_of(
 fn read(ca: &Pem, purpose: &Purpose, warnings: &mut Vec<Problem>) -> Result<Anchors, Vec<Problem>> {
     let material = material::load(ca, "ca_no_pem").map_err(|e| vec![e])?;
     let mut anchors = Anchors::empty(material::place(ca));
-    let mut seen: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
-    let mut problems = Vec::new();
+    let mut seen: BTreeMap<&[u8], usize> = BTreeMap::new();
+    let (mut problems, mut repeated) = (Vec::new(), Vec::new());
     let mut entries = 0;
     for block in &material.blocks {
         if block.label != Label::Certificate {
@@ -93,16 +95,18 @@ fn read(ca: &Pem, purpose: &Purpose, warnings: &mut Vec<Problem>) -> Result<Anch
         }
         entries += 1;
         give_way();
-        if let Some(first) = seen.get(&block.der) {
-            let message = format!("repeats on line {} the certificate of line {first}", block.line);
-            warnings.push(problem(ca, block.line, "ca_duplicate", message, "leave one of them"));
-            continue;
-        }
-        seen.insert(block.der.clone(), block.line);
-        if let Err(bad) = anchors.take(ca, block, entries, purpose, warnings) {
-            problems.push(bad);
+        match seen.entry(&block.der) {
+            // One that cannot be read was told of where it stands first.
+            Entry::Occupied(first) => repeated.extend(
+                inspect::describe(&block.der).map(|facts| (block.line, *first.get(), facts)),
+            ),
+            Entry::Vacant(entry) => {
+                entry.insert(block.line);
+                problems.extend(anchors.take(ca, block, entries, purpose, warnings).err());
+            }
         }
     }
+    problems.extend(duplicates(ca, &repeated));
     if entries > MAX_CERTIFICATES {
         let message = format!("has {entries} certificates; at most {MAX_CERTIFICATES} are taken");
         problems.push(problem(ca, 0, "ca_too_many", message, "leave the CAs that you use"));
@@ -275,6 +279,29 @@ fn foreign(ca: &Pem, block: &Block) -> Option<Problem> {
     Some(problem(ca, block.line, reason, message, help))
 }
 
+/// One problem for each certificate that stands there again, given with its line and that of the
+/// first. Whoever takes a CA out of a bundle must take out all of it: what a bundle says twice was
+/// put together by something that does not know what is in it.
+fn duplicates(ca: &Pem, repeated: &[(usize, usize, CertificateFacts)]) -> Vec<Problem> {
+    let told = repeated.iter().take(DUPLICATES_SHOWN).map(|(line, first, facts)| {
+        let message = format!(
+            "repeats on line {line} the certificate of line {first}, byte for byte: {}",
+            facts.summary(),
+        );
+        let help = "leave one of them: who takes a CA out must not overlook its second copy. Most \
+                    often a script wrote it that appends to the file, or joins two sources: let it \
+                    write the whole file anew, each certificate once";
+        problem(ca, *line, "ca_duplicate", message, help)
+    });
+    let mut problems: Vec<_> = told.collect();
+    if let Some((line, _first, _facts)) = repeated.get(DUPLICATES_SHOWN) {
+        let message = format!("repeats {} more certificates", repeated.len() - DUPLICATES_SHOWN);
+        let help = "leave each certificate once";
+        problems.push(problem(ca, *line, "ca_duplicate", message, help));
+    }
+    problems
+}
+
 fn nothing_left(ca: &Pem, anchors: &Anchors) -> Problem {
     let mut message = "has no CA that can be used:".to_owned();
     for left in anchors.left_out.iter().take(NAMES_SHOWN) {
@@ -354,6 +381,9 @@ pub(crate) fn unfit(
 }
 
 const NAMES_SHOWN: usize = 8;
+
+/// A script that appends repeats everything; a few of them tell it.
+const DUPLICATES_SHOWN: usize = 8;
 
 /// Names and keys of all are held in memory and tried by each handshake.
 const MAX_CERTIFICATES: usize = 1024;

@@ -1,3 +1,5 @@
+use base64::Engine as _;
+
 use super::*;
 use crate::tls::testing::{Ca, TestPki, pem_file};
 
@@ -15,6 +17,11 @@ fn ca_with(change: impl FnOnce(&mut rcgen::CertificateParams)) -> String {
     let mut params = crate::tls::testing::ca_params("Odd CA");
     change(&mut params);
     Ca::self_signed(params).pem()
+}
+
+fn pem_of(der: &[u8]) -> String {
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
 }
 
 #[test]
@@ -93,11 +100,54 @@ fn keys_and_crls_among_cas_are_refused() {
     assert_eq!(reasons(&bundle(&pki, &(pki.ca.pem() + crl)).unwrap_err()), ["ca_has_crl"]);
 }
 
+/// Scenario: CAs and a pinned leaf stand in a bundle again, beside another fault.
+/// Guarantees: each copy is named, with both lines and its subject, and so is the other fault.
 #[test]
-fn duplicates_count_once() {
+fn a_certificate_that_stands_twice_refuses_the_bundle_and_every_copy_is_named() {
     let pki = TestPki::new();
-    let (anchors, warnings) = bundle(&pki, &(pki.ca.pem() + &pki.ca.pem())).unwrap();
-    assert_eq!((anchors.roots.len(), reasons(&warnings)), (1, vec!["ca_duplicate"]));
+    let (ca, other, leaf) = (pki.ca.pem(), pki.other_ca.pem(), pki.client.cert_pem());
+    let line = |text: &str| text.lines().count() + 1;
+    let text = [&*ca, &other, &leaf, &leaf, &other, &pki.client.key_pem(), &ca].concat();
+    let problems = bundle(&pki, &text).unwrap_err();
+    let mut all = reasons(&problems);
+    all.sort_unstable();
+    assert_eq!(all, ["ca_duplicate", "ca_duplicate", "ca_duplicate", "ca_has_private_key"]);
+    let copies = [
+        (&[&*ca, &other, &leaf][..], &[&*ca, &other][..], "CN=test-client"),
+        (&[&*ca, &other, &leaf, &leaf], &[&*ca], "CN=Other CA"),
+        (&[&*ca, &other, &leaf, &leaf, &other, &pki.client.key_pem()], &[], "CN=Test CA"),
+    ];
+    let told = problems.iter().filter(|problem| problem.reason == "ca_duplicate");
+    for ((before, before_first, subject), problem) in copies.into_iter().zip(told) {
+        let (at, first) = (line(&before.concat()), line(&before_first.concat()));
+        let wanted =
+            format!("repeats on line {at} the certificate of line {first}, byte for byte: ");
+        assert!(problem.message.starts_with(&wanted), "{wanted} / {problem}");
+        assert!(problem.message.contains(subject), "{problem}");
+        assert_eq!(problem.span.line as usize, at);
+        assert!(problem.help.as_ref().unwrap().contains("leave one of them"), "{problem}");
+    }
+}
+
+/// Threat: a bundle that repeats everything fills the log.
+#[test]
+fn many_copies_are_counted_and_a_few_are_named() {
+    let pki = TestPki::new();
+    let problems = bundle(&pki, &pki.ca.pem().repeat(101)).unwrap_err();
+    assert_eq!(problems.len(), DUPLICATES_SHOWN + 1);
+    let last = problems.last().unwrap();
+    assert_eq!((last.reason, &*last.message), ("ca_duplicate", "repeats 92 more certificates"));
+}
+
+/// Guarantees: a CA of the bundle that is among the system's, too, is no duplicate.
+#[test]
+fn the_systems_roots_beside_the_bundle_repeat_nothing() {
+    let pki = TestPki::new();
+    // A machine without roots has nothing to repeat.
+    let system = rustls_native_certs::load_native_certs().certs;
+    let text: String = system.first().map_or_else(|| pki.ca.pem(), |root| pem_of(root));
+    let ca = pem_file("exporters.otlp.tls.ca_file", pki.write("root.crt", text));
+    assert!(load(&ca, true, &Purpose::ServerAuth, &mut Vec::new()).is_ok());
 }
 
 /// Scenario: a CA is renewed with its name and key, and both certificates are in the bundle.

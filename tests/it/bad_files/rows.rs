@@ -7,8 +7,8 @@ use std::process::Command;
 
 use rcgen::{ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
 
-use super::forms;
 use super::scene::{Scene, Side, is_root, list, remove};
+use super::{doubled, forms};
 use crate::refusals::openssl;
 use crate::support::pki::{Ca, ca_params, client_params, server_params};
 
@@ -98,10 +98,19 @@ pub(super) fn converted(
 }
 
 pub fn rows() -> Vec<Row> {
-    [own(), pairs(), forms::keys(), forms::certificates(), trusted(), lists(), upstream()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        own(),
+        pairs(),
+        forms::keys(),
+        forms::certificates(),
+        trusted(),
+        doubled::rows(),
+        lists(),
+        upstream(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Files that cannot be read.

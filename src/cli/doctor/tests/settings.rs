@@ -90,6 +90,32 @@ fn bundles_of_trust_domains_are_listed_apart() {
     said.ends(ExitStatus::Failure);
 }
 
+/// Guarantees: a CA that stands twice in one bundle is a problem with both lines; in the bundles of
+/// two trust domains and in `client_ca_file` it may stand.
+#[test]
+fn a_ca_that_stands_twice_is_a_problem_within_one_bundle_only() {
+    let doctor = Doctor::new();
+    let ca = doctor.pki.ca.pem();
+    let twice = doctor.write("twice.crt", &ca.repeat(2));
+    let said = doctor.say(&["--set", &format!("{GRPC}.client_ca_file={twice}")]);
+    let second = format!("repeats on line {} the certificate of line 1", ca.lines().count() + 1);
+    said.has("problem", &["client_ca_file", &twice, &second, "CN=Test CA", "ca_duplicate"]);
+    said.has("next:", &["leave one of them"]);
+    said.ends(ExitStatus::Failure);
+
+    let (a, b) = (doctor.write("a.crt", &ca), doctor.write("b.crt", &ca));
+    let rules = format!(
+        "extensions: {{ client_identity: {{ allow: any, trust_domains: {{ a.example: {a}, b.example: {b} }} }} }}\n\
+         service: {{ extensions: [client_identity] }}\n\
+         receivers: {{ otlp: {{ protocols: {{ grpc: {{ auth: {{ authenticator: client_identity }} }} }} }} }}\n"
+    );
+    let rules = doctor.write("rules.yaml", &rules);
+    let said = doctor.say(&["--config", &rules]);
+    said.has("ok", &["a.example ", "1 CA: CN=Test CA"]);
+    said.has("ok", &["b.example ", "1 CA: CN=Test CA"]);
+    said.ends(ExitStatus::Success);
+}
+
 /// Scenario: what people give to `--client` by mistake.
 #[test]
 fn a_client_file_of_the_wrong_kind_is_told_with_the_mend() {
