@@ -9,7 +9,7 @@ mod readiness;
 mod server;
 mod zpages;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::acceptor::Acceptor;
 use crate::config::sections::{Config, Extension, MetricsLevel};
-use crate::config::types::ListenAddress;
+use crate::config::types::{ComponentId, ListenAddress};
 use crate::extension::server::{Respond, Server};
 use crate::metrics::Metrics;
 use crate::telemetry::Recent;
@@ -42,8 +42,8 @@ pub(crate) struct Surface {
     pub(crate) reloads: ReloadStatus,
     /// Whom the listeners let in.
     pub(crate) seen: Seen,
-    /// Who shakes hands for those pages that are served over TLS, by config key.
-    pub(crate) secured: HashMap<String, Acceptor>,
+    /// Who shakes hands for those extensions that are served over TLS.
+    pub(crate) secured: BTreeMap<ComponentId, Acceptor>,
 }
 
 /// Every HTTP surface of one gateway, bound and not yet serving.
@@ -72,8 +72,8 @@ impl Extensions {
                     );
                     let server = Server::bind(&key_path, &settings.listen, respond).await?;
                     let server = server.with_deadline(settings.timeout);
-                    servers.push(match surface.secured.get(&key_path) {
-                        Some(acceptor) => server.behind(acceptor.clone()),
+                    servers.push(match surface.secured.get(id) {
+                        Some(acceptor) => server.behind(acceptor.clone(), surface.metrics.clone()),
                         None => server,
                     });
                 }

@@ -25,6 +25,7 @@ use tokio::time;
 use crate::acceptor::{Accepted, Acceptor, Stream, Transport};
 use crate::config::sections::ServerLimits;
 use crate::config::types::ListenAddress;
+use crate::metrics::Metrics;
 use crate::tls::Alpn;
 
 /// Answers one request; must not block.
@@ -66,8 +67,16 @@ pub(super) struct Server {
     socket: Socket,
     respond: Respond,
     deadline: Duration,
-    /// Shakes hands, where the page is served over TLS.
-    acceptor: Option<Acceptor>,
+    /// Where the page is served over TLS.
+    secured: Option<Secured>,
+}
+
+/// What shakes hands for a page, and counts whose connections were ended.
+#[derive(Clone)]
+struct Secured {
+    key_path: String,
+    acceptor: Acceptor,
+    metrics: Metrics,
 }
 
 /// What holds for the handshakes of a page that takes so long for a request.
@@ -93,7 +102,7 @@ impl Server {
             ListenAddress::Unix(path) => bind_unix(key_path, path)?,
         };
         let key_path = key_path.to_owned();
-        Ok(Self { key_path, socket, respond, deadline: DEADLINE, acceptor: None })
+        Ok(Self { key_path, socket, respond, deadline: DEADLINE, secured: None })
     }
 
     /// The same server with another deadline for a whole connection; zero is the default.
@@ -105,8 +114,9 @@ impl Server {
     }
 
     /// The same server, over TLS.
-    pub(super) fn behind(self, acceptor: Acceptor) -> Self {
-        Self { acceptor: Some(acceptor), ..self }
+    pub(super) fn behind(self, acceptor: Acceptor, metrics: Metrics) -> Self {
+        let key_path = self.key_path.clone();
+        Self { secured: Some(Secured { key_path, acceptor, metrics }), ..self }
     }
 
     /// The config key and the bound address, if it is one of TCP.
@@ -131,8 +141,8 @@ impl Server {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let (acceptor, respond) = (self.acceptor.clone(), Arc::clone(&self.respond));
-                    let served = serve(stream, peer, acceptor, respond);
+                    let respond = Arc::clone(&self.respond);
+                    let served = serve(stream, peer, self.secured.clone(), respond);
                     connections.add(within(self.deadline, served));
                 }
                 Err(error) => {
@@ -225,15 +235,42 @@ async fn within(deadline: Duration, served: impl Future<Output = ()>) {
     let _asker_gone = time::timeout(deadline, served).await;
 }
 
-async fn serve(stream: Stream, peer: String, acceptor: Option<Acceptor>, respond: Respond) {
-    let (io, alpn, _standing) = match acceptor {
-        None => (Transport::Plain(stream), Alpn::None, None),
+async fn serve(stream: Stream, peer: String, secured: Option<Secured>, respond: Respond) {
+    match secured {
+        None => answer(Transport::Plain(stream), Alpn::None, respond).await,
+        Some(secured) => secured.serve(stream, peer, respond).await,
+    }
+}
+
+impl Secured {
+    async fn serve(self, stream: Stream, peer: String, respond: Respond) {
         // A refusal is logged and counted by the acceptor.
-        Some(acceptor) => match acceptor.accept(stream, &peer).await {
-            Ok(Accepted { io, alpn, standing, .. }) => (io, alpn, standing),
-            Err(_told) => return,
-        },
-    };
+        let Ok(accepted) = self.acceptor.accept(stream, &peer).await else { return };
+        let Accepted { io, alpn, standing, _of_ca, .. } = accepted;
+        let lost = async {
+            match standing {
+                Some(standing) => standing.lost().await,
+                None => std::future::pending().await,
+            }
+        };
+        // An answer here takes no time: whoever lost trust needs no grace, and is cut off.
+        tokio::select! {
+            () = answer(io, alpn, respond) => {}
+            loss = lost => {
+                self.metrics.connection_distrusted(loss.reason);
+                tracing::info!(
+                    listener = self.key_path,
+                    peer,
+                    reason = loss.reason,
+                    detail = loss.message,
+                    "a connection was ended, for its client is not trusted any more"
+                );
+            }
+        }
+    }
+}
+
+async fn answer(io: Transport, alpn: Alpn, respond: Respond) {
     let service = service_fn(|request: Request<Incoming>| {
         let response = match *request.method() {
             Method::GET | Method::HEAD => respond(&request),

@@ -1,6 +1,6 @@
 //! The pages over real sockets.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -93,7 +93,7 @@ async fn start(config: &Config) -> Running {
         }],
         reloads: ReloadStatus::default(),
         seen: Seen::default(),
-        secured: HashMap::new(),
+        secured: BTreeMap::new(),
     };
     let extensions = Extensions::bind(config, surface).await.unwrap();
     let addresses: BTreeMap<_, _> = extensions.addresses().into_iter().collect();
@@ -205,7 +205,7 @@ async fn a_taken_health_port_names_its_key_and_address() {
         listeners: Vec::new(),
         reloads: ReloadStatus::default(),
         seen: Seen::default(),
-        secured: HashMap::new(),
+        secured: BTreeMap::new(),
     };
     let error = Extensions::bind(&config(settings, 0), surface).await.err().unwrap();
     let text = error.to_string();

@@ -38,8 +38,8 @@ pub(crate) struct Loaded {
 
 /// A page about the gateway that is served over TLS.
 pub(super) struct Page {
-    /// Such as `extensions.health_check`.
-    pub(super) key_path: String,
+    /// The extension that shows it.
+    pub(super) id: ComponentId,
     pub(super) acceptor: Acceptor,
     /// Its `tls` block, to be read again.
     pub(super) subject: Subject,
@@ -210,7 +210,7 @@ fn pages(
         Extension::HealthCheck(HealthCheck { key_path, tls: Some(tls), timeout, .. }) => {
             let limits = page_limits(*timeout);
             Some(load_block(key_path, tls, warnings).map(|(subject, watch)| Page {
-                key_path: key_path.clone(),
+                id: id.clone(),
                 acceptor: Acceptor::new(Some(watch), &limits, metrics.clone()),
                 subject,
             }))

@@ -7,7 +7,7 @@ mod error;
 mod load;
 mod reload;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
+use crate::acceptor::Acceptor;
 use crate::config::Config;
 use crate::extension::{Extensions, ListenerLine, Readiness, Surface};
 use crate::listener::{Descriptors, Listener};
@@ -36,6 +37,8 @@ pub struct Gateway {
     listeners: Vec<Listener>,
     lines: Vec<ListenerLine>,
     extensions: Extensions,
+    /// Who shakes hands for those extensions that are served over TLS.
+    pages: Vec<Acceptor>,
     readiness: Readiness,
     /// Watches every `tls` block once the gateway runs.
     reloader: Reloader,
@@ -83,11 +86,12 @@ impl Gateway {
         if !problems.is_empty() {
             return Err(BuildError(problems));
         }
-        let mut secured = HashMap::new();
+        let mut secured = BTreeMap::new();
         for page in pages {
             subjects.push(page.subject);
-            secured.insert(page.key_path, page.acceptor);
+            secured.insert(page.id, page.acceptor);
         }
+        let pages = secured.values().cloned().collect();
         let exporters = plan.shared.credentials();
         let reloader = reload::reloader(subjects, exporters, &plan.config, plan.metrics.clone())
             .telling_of(seen.clone());
@@ -102,7 +106,7 @@ impl Gateway {
             secured,
         };
         let extensions = Extensions::bind(&plan.config, surface).await?;
-        Ok(Self { plan, listeners, lines, extensions, readiness, reloader })
+        Ok(Self { plan, listeners, lines, extensions, pages, readiness, reloader })
     }
 
     /// The bound TCP address of a server block such as `receivers.otlp.protocols.grpc`, or of an
@@ -146,7 +150,7 @@ impl Gateway {
             loops.spawn(listener.run(draining.clone(), hand_over));
         }
         let force = self.reloader.force();
-        let mut reloading = reload::start(self.reloader, &self.plan);
+        let mut reloading = reload::start(self.reloader, &self.plan, &self.pages);
         let (stop_extensions, stopped) = oneshot::channel::<()>();
         let mut surface = JoinSet::new();
         surface.spawn(self.extensions.run(async {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::acceptor::Acceptor;
 use crate::config::Config;
 use crate::config::sections::{Exporter, Extension, ServerTls};
 use crate::exporter::Credentials;
@@ -52,10 +53,11 @@ pub(super) fn reloader<'a>(
 }
 
 /// Reads certificates again, and judges those who are connected again.
-pub(super) fn start(reloader: Reloader, plan: &Plan) -> JoinSet<()> {
+pub(super) fn start(reloader: Reloader, plan: &Plan, pages: &[Acceptor]) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(reloader.run());
-    for live in plan.endpoints.iter().filter_map(|endpoint| endpoint.acceptor.live()) {
+    let receivers = plan.endpoints.iter().map(|endpoint| &endpoint.acceptor);
+    for live in receivers.chain(pages).filter_map(Acceptor::live) {
         tasks.spawn(live.judge());
     }
     tasks

@@ -3,8 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::io::AsyncReadExt as _;
+use tokio::time::timeout;
+
 use crate::refusals::curl;
-use crate::support::eventually::eventually;
+use crate::reload::connect;
+use crate::support::eventually::{DEADLINE, eventually};
 use crate::support::gateway::RunningGateway;
 use crate::support::pki::{TestPki, server_params};
 use portcullis::{Config, Gateway};
@@ -69,6 +73,28 @@ async fn a_health_check_that_demands_certificates_answers_nobody_without() {
     assert!(known.starts_with("HTTP/2 200"), "{known}");
     let unknown = ask(&pki, gateway.health(), "").await;
     assert!(!unknown.contains("200") && unknown.contains("certificate required"), "{unknown}");
+    gateway.stop().await;
+}
+
+/// Scenario: the CA of a connected probe is taken out of `client_ca_file`.
+/// Guarantees: its connection is among those of its CA while it lasts, and is ended long before its
+/// deadline, and counted.
+#[tokio::test]
+async fn a_probe_that_loses_its_trust_is_cut_off() {
+    let pki = Arc::new(TestPki::new());
+    pki.write("clients.crt", pki.ca.pem());
+    let more = format!(
+        "      client_ca_file: '{}/clients.crt'\n    read_timeout: 600s\n",
+        pki.dir().display()
+    );
+    let gateway = RunningGateway::start(&yaml(&pki, &more)).await;
+    let mut connected = connect(gateway.health(), &pki, &pki.client, &[]).await;
+    let of_ca = "portcullis_tls_connections_by_issuer{ca=\"CN=Test CA\"}";
+    eventually("its CA to be counted", || gateway.metric(of_ca) > 0.5).await;
+    pki.write("clients.crt", pki.other_ca.pem());
+    let _cut = timeout(DEADLINE, connected.read_u8()).await.unwrap().unwrap_err();
+    let ended = "portcullis_connections_revoked_total{reason=\"client_cert_unknown_issuer\"}";
+    eventually("the count", || gateway.metric(ended) > 0.5 && gateway.metric(of_ca) < 0.5).await;
     gateway.stop().await;
 }
 
