@@ -3,8 +3,11 @@
 //! Guarantees that no more of it runs at a time than the configuration says, that nobody waits for
 //! it past a deadline, and that a panic stays in it. Knows nothing of the work.
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
@@ -85,6 +88,18 @@ impl Aside {
         // Whatever it leaves half done, it owns.
         catch_unwind(AssertUnwindSafe(work)).map_err(|_panic| Undone::Panicked)
     }
+}
+
+/// Does work on this thread; `None` if it panicked, which ends it. The log has where and why.
+///
+/// What it leaves half done must be its own, or be locked and right at every moment.
+pub(crate) async fn contained<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+        Ok(polled) => polled.map(Some),
+        Err(_panic) => Poll::Ready(None),
+    })
+    .await
 }
 
 /// A worker is held up for a few milliseconds by compressing so much.
@@ -174,6 +189,20 @@ mod tests {
             }
         }
         assert_eq!(aside.run(in_time(), || 7).await, Ok(7), "room is given back");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_contained_wherever_the_work_has_waited_before() {
+        assert_eq!(contained(async { 7 }).await, Some(7));
+        for waits in [false, true] {
+            let broken = contained(async {
+                if waits {
+                    tokio::task::yield_now().await;
+                }
+                [0_u8; 0].first().copied().unwrap()
+            });
+            assert_eq!(broken.await, None, "after a wait: {waits}");
+        }
     }
 
     /// Guarantees: as much runs at a time as there is room for, and no more.

@@ -3,6 +3,7 @@
 //! Guarantees that a batch's bytes were checked and its items counted, and that they are never
 //! copied when they can pass as they are. Knows nothing of HTTP, gRPC or TLS.
 
+mod room;
 mod rope;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::coding::Coding;
 use crate::identity::Identity;
 use crate::signal::Signal;
 
+pub(crate) use room::Room;
 pub(crate) use rope::Rope;
 
 /// One checked `Export*ServiceRequest`.

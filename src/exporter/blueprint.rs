@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::aside::Aside;
+use crate::batch::Room;
 use crate::config::sections::{self, ClientTls, GrpcExporter, HttpExporter};
 use crate::config::types::{ComponentId, Upstream};
 use crate::exporter::debug::Debug;
@@ -84,8 +85,8 @@ impl Credentials {
 }
 
 impl Blueprint {
-    /// Reads files and opens outputs. Large batches are encoded in `aside`. Warnings are for the
-    /// log.
+    /// Reads files and opens outputs. Large batches are encoded in `aside`, and what becomes JSON
+    /// holds bytes of `room`. Warnings are for the log.
     ///
     /// # Errors
     ///
@@ -93,7 +94,7 @@ impl Blueprint {
     pub(crate) fn load(
         id: &ComponentId,
         config: &sections::Exporter,
-        aside: &Aside,
+        (aside, room): (&Aside, &Room),
         metrics: &Metrics,
         warnings: &mut Vec<String>,
     ) -> Result<Self, LoadError> {
@@ -103,7 +104,7 @@ impl Blueprint {
             }
             sections::Exporter::Debug(config) => Plan::Debug(Arc::new(Debug::new(id, config)?)),
             sections::Exporter::Http(config) => {
-                return Self::http(id, config, aside, metrics, warnings);
+                return Self::http(id, config, (aside, room), metrics, warnings);
             }
             sections::Exporter::Nop => Plan::Nop,
         };
@@ -144,7 +145,7 @@ impl Blueprint {
     fn http(
         id: &ComponentId,
         config: &HttpExporter,
-        aside: &Aside,
+        (aside, room): (&Aside, &Room),
         metrics: &Metrics,
         warnings: &mut Vec<String>,
     ) -> Result<Self, LoadError> {
@@ -157,7 +158,7 @@ impl Blueprint {
             None
         };
         let watch = credentials.as_ref().map(Credentials::watch);
-        let template = Arc::new(http::Template::new(config, aside, watch.as_ref())?);
+        let template = Arc::new(http::Template::new(config, aside, room, watch.as_ref())?);
         let counted = std::array::from_fn(|index| match template.target(index) {
             Some(Target { host, port, path, .. }) => metrics.exporter(id, host, *port, Some(path)),
             None => metrics.exporter(id, "", 0, None),

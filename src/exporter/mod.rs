@@ -23,6 +23,7 @@ mod tests;
 mod upstream;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tonic::Code;
 use tracing::warn;
@@ -30,7 +31,7 @@ use tracing::warn;
 use crate::aside::Undone;
 use crate::batch::Batch;
 use crate::config::types::ComponentId;
-use crate::metrics::ExporterMetrics;
+use crate::metrics::{ExporterMetrics, OpenGuard};
 use crate::outcome::{Accepted, Failure, Outcome, PartialSuccess, Side};
 use crate::signal::Signal;
 
@@ -80,8 +81,7 @@ impl Exporter {
     /// Sends a batch once and answers what upstream said, before the batch's deadline. Dropping
     /// the future cancels the request.
     pub(crate) async fn export(&self, batch: &Batch) -> Outcome {
-        let metrics = self.metrics(batch.signal);
-        let in_flight = metrics.map(|m| m.in_flight(batch.signal));
+        let sending = Sending::begin(self.metrics(batch.signal), batch);
         let outcome = match &self.kind {
             #[cfg(test)]
             Kind::Fake(fake) => fake.export(batch).await,
@@ -93,23 +93,13 @@ impl Exporter {
             Kind::Http(client) => client.export(batch).await,
             Kind::Nop => Ok(Accepted::default()),
         };
-        drop(in_flight);
+        sending.end(&outcome);
         match &outcome {
-            Ok(accepted) => {
-                if let Some(metrics) = metrics {
-                    metrics.sent(batch.signal, batch.items);
-                }
-                if let Some(partial) = &accepted.partial_success {
-                    self.report_partial_success(batch, partial);
-                }
+            Ok(Accepted { partial_success: None }) => {}
+            Ok(Accepted { partial_success: Some(partial) }) => {
+                self.report_partial_success(batch, partial);
             }
-            Err(failure) => {
-                if let Some(metrics) = metrics {
-                    metrics.send_failed(batch.signal, batch.items);
-                    metrics.failure(failure.reason);
-                }
-                self.report_failure(batch, failure);
-            }
+            Err(failure) => self.report_failure(batch, failure),
         }
         outcome
     }
@@ -145,24 +135,109 @@ impl Exporter {
     }
 }
 
-/// Nothing was sent, for the batch could not be encoded.
-fn not_encoded(undone: Undone, exporter: &str) -> Failure {
-    let (code, reason, why) = match undone {
-        Undone::Late => (
-            Code::DeadlineExceeded,
-            "encoding_deadline",
+/// A batch whose fate is not known yet. Dropped without an outcome, it counts as given up.
+struct Sending<'a> {
+    metrics: Option<&'a ExporterMetrics>,
+    _in_flight: Option<OpenGuard>,
+    signal: Signal,
+    items: u64,
+    has_ended: bool,
+}
+
+impl<'a> Sending<'a> {
+    fn begin(metrics: Option<&'a ExporterMetrics>, batch: &Batch) -> Self {
+        let (signal, items) = (batch.signal, batch.items);
+        let in_flight = metrics.map(|metrics| metrics.in_flight(signal));
+        Self { metrics, _in_flight: in_flight, signal, items, has_ended: false }
+    }
+
+    fn end(mut self, outcome: &Outcome) {
+        self.has_ended = true;
+        match (self.metrics, outcome) {
+            (Some(metrics), Ok(_)) => metrics.sent(self.signal, self.items),
+            (Some(_), Err(failure)) => self.failed(failure.reason),
+            (None, _) => {}
+        }
+    }
+
+    fn failed(&self, reason: &'static str) {
+        if let Some(metrics) = self.metrics {
+            metrics.send_failed(self.signal, self.items);
+            metrics.failure(reason);
+        }
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.failed(GIVEN_UP);
+        }
+    }
+}
+
+/// The sender went away, its time was up, or the gateway ended before the upstream answered.
+const GIVEN_UP: &str = "given_up";
+
+/// Why a batch could not be encoded. It was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum EncodeError {
+    /// Others hold all the bytes that there are.
+    #[error(
+        "the gateway holds as many bytes of JSON and of edited requests as it may ({most}): try \
+         again later; its operator may raise service.max_edited_bytes"
+    )]
+    NoRoom {
+        /// In bytes.
+        most: usize,
+    },
+    /// It would not fit even if there were nothing else.
+    #[error(
+        "the batch needs more than {most} bytes to become JSON: send fewer items in a request; the \
+         operator may raise service.max_edited_bytes, or send protobuf"
+    )]
+    TooLarge {
+        /// In bytes.
+        most: usize,
+    },
+    /// The work was not done.
+    #[error("{}", undone(*.0))]
+    Undone(#[from] Undone),
+}
+
+fn undone(why: Undone) -> &'static str {
+    match why {
+        Undone::Late => {
             "the gateway has too much to compress to be done with this batch before its deadline, \
              and has not sent it: send smaller batches, or later; its operator may raise \
-             service.side_threads, or send what is not compressed",
-        ),
-        Undone::Panicked => (
-            Code::Internal,
-            "encoding_panicked",
-            "the gateway broke down over this batch, and has not sent it: please report it",
-        ),
-    };
-    Failure::new(code, Side::Internal, reason, format!("exporter {exporter}: {why}"))
+             service.side_threads, or send what is not compressed"
+        }
+        Undone::Panicked => {
+            "the gateway broke down over this batch, and has not sent it: please report it"
+        }
+    }
 }
+
+impl EncodeError {
+    fn failure(self, exporter: &str) -> Failure {
+        let (code, reason) = match self {
+            Self::NoRoom { .. } => (Code::Unavailable, "encoding_no_room"),
+            Self::TooLarge { .. } => (Code::ResourceExhausted, "encoding_too_large"),
+            Self::Undone(Undone::Late) => (Code::DeadlineExceeded, "encoding_deadline"),
+            Self::Undone(Undone::Panicked) => (Code::Internal, "encoding_panicked"),
+        };
+        let message = format!("exporter {exporter}: {self}");
+        let failure = Failure::new(code, Side::Internal, reason, message);
+        match self {
+            Self::NoRoom { .. } => failure.with_retry_after(ROOM_AGAIN),
+            Self::TooLarge { .. } => failure.with_http_status(413),
+            Self::Undone(_) => failure,
+        }
+    }
+}
+
+/// When to try again a batch for which there was no room.
+const ROOM_AGAIN: Duration = Duration::from_secs(1);
 
 /// What exporters call themselves: `portcullis/VERSION (OS/ARCH)`.
 fn user_agent() -> String {

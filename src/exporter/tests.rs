@@ -5,14 +5,14 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tonic::Code;
 
 use super::testing::web::{Web, http_config, success};
-use super::testing::{Backend, Reply, grpc_config};
+use super::testing::{Backend, Reply, eventually, grpc_config};
 use super::{Blueprint, Exporter};
 use crate::aside::Aside;
-use crate::batch::{Batch, Rope};
+use crate::batch::{Batch, Room, Rope};
 use crate::config::sections::{ClientTls, Exporter as Section, GrpcExporter, HttpExporter};
 use crate::config::types::{ComponentId, Compression};
 use crate::metrics::Metrics;
@@ -34,9 +34,14 @@ enum Upstream {
 
 impl Way {
     fn new(section: &Section, backend: Upstream) -> Self {
+        Self::within(section, backend, &Room::new(usize::MAX))
+    }
+
+    fn within(section: &Section, backend: Upstream, room: &Room) -> Self {
         let (aside, metrics) = (Aside::new(1), Metrics::default());
         let id = ComponentId { kind: "otlp".to_owned(), name: None };
-        let blueprint = Blueprint::load(&id, section, &aside, &metrics, &mut Vec::new()).unwrap();
+        let blueprint =
+            Blueprint::load(&id, section, (&aside, room), &metrics, &mut Vec::new()).unwrap();
         Self { exporter: Exporter::new(&blueprint), aside, metrics, backend }
     }
 
@@ -129,6 +134,52 @@ async fn a_large_batch_without_room_fails_at_its_deadline_and_small_ones_are_sen
         drop(busy);
         way.accepts(large(PATIENCE)).await;
     }
+}
+
+/// Scenario: senders go away while the upstream is silent.
+/// Guarantees: their batches count as failed, and as in flight no more.
+#[tokio::test]
+async fn a_batch_that_is_given_up_counts_as_failed() {
+    let backend = Backend::start(None, |_, _| Reply::Hang).await;
+    let config = grpc_config(backend.address, None);
+    let way = Way::new(&Section::Grpc(Box::new(config)), Upstream::Grpc(backend));
+    let sent = batch(1, PATIENCE);
+    let mut export = Box::pin(way.exporter.export(&sent));
+    while way.arrived() == 0 {
+        let _silent = timeout(Duration::from_millis(5), &mut export).await;
+    }
+    drop(export);
+    let text = way.metrics.render();
+    let value = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
+    assert!(value("otelcol_exporter_send_failed_spans").ends_with(" 1"), "{text}");
+    assert!(value("otelcol_exporter_in_flight_requests").ends_with(" 0"), "{text}");
+    assert!(text.contains("reason=\"given_up\"} 1\n"), "{text}");
+}
+
+/// Scenario: what becomes JSON may hold little; one batch fits beside nothing else, another does not
+/// fit at all.
+/// Guarantees: the one is refused so that it is sent again, and is sent once there is room; the other
+/// is refused for good. Neither holds anything after that.
+#[tokio::test]
+async fn json_holds_no_more_bytes_than_it_may() {
+    let web = Web::start(None, |_, _| success()).await;
+    let mut config = http_config(&format!("http://{}", web.address), ClientTls::default());
+    config.json = true;
+    let room = Room::new(100 << 10);
+    let section = Section::Http(Box::new(config));
+    let way = Way::within(&section, Upstream::Http(web), &room);
+    let others = room.hold(vec![0; 60 << 10]).unwrap();
+    let fits = batch(64 << 10, PATIENCE);
+    let failure = way.exporter.export(&fits).await.unwrap_err();
+    assert_eq!((failure.code, failure.reason), (Code::Unavailable, "encoding_no_room"));
+    assert_eq!(failure.retry_after, Some(Duration::from_secs(1)));
+    drop(others);
+    way.accepts(fits).await;
+    let failure = way.exporter.export(&batch(128 << 10, PATIENCE)).await.unwrap_err();
+    assert_eq!((failure.code, failure.reason), (Code::ResourceExhausted, "encoding_too_large"));
+    assert_eq!((failure.is_retryable(), failure.http_status), (false, Some(413)));
+    eventually("all is given back", || room.hold(vec![0; 100 << 10]).is_some()).await;
+    assert_eq!(way.arrived(), 1);
 }
 
 /// Scenario: the program breaks down over one batch while another is under way.

@@ -151,7 +151,6 @@ impl Listener {
 
     async fn accept_all(&mut self, hand_over: &impl Fn(Accepted)) {
         let mut backoff = Backoff::default();
-        let mut is_full = false;
         loop {
             match self.socket.accept().await {
                 Ok(arrival) => {
@@ -159,7 +158,7 @@ impl Listener {
                         backoff.reset();
                         info!(listener = %self.key_path, "accepting connections again");
                     }
-                    is_full = self.admit(arrival, is_full, hand_over);
+                    self.admit(arrival, hand_over);
                 }
                 Err(failure) => {
                     let class = Class::of(&failure);
@@ -179,68 +178,74 @@ impl Listener {
     }
 
     /// Accepting and closing, other than not accepting, lets peers know at once and keeps the
-    /// kernel's queue from hiding the overload. Returns whether the listener is full.
-    fn admit(
-        &self,
-        Arrival { stream, peer, ip }: Arrival,
-        was_full: bool,
-        hand_over: &impl Fn(Accepted),
-    ) -> bool {
+    /// kernel's queue from hiding the overload.
+    fn admit(&self, Arrival { stream, peer, ip }: Arrival, hand_over: &impl Fn(Accepted)) {
         let Ok(permit) = Arc::clone(&self.open).try_acquire_owned() else {
-            self.metrics.accept_error("max_connections");
-            if !was_full {
-                warn!(
-                    listener = %self.key_path,
-                    max_connections = self.max_connections,
-                    reason = "max_connections",
-                    help = "raise max_connections there if these are all wanted",
-                    "closing new connections: as many are open as max_connections allows"
-                );
-            }
-            return true;
+            return self.tell_full("max_connections");
         };
         let Some(descriptor) = self.descriptors.take() else {
-            self.metrics.accept_error("open_files");
-            if !was_full {
-                warn!(
-                    listener = %self.key_path,
-                    room = self.descriptors.room(),
-                    reason = "open_files",
-                    help = "raise the limit of open files (LimitNOFILE, ulimit -n), or find who \
-                            opens so many connections",
-                    "closing new connections: the other files that this process may have open are \
-                     needed to reach upstreams and to read certificates"
-                );
-            }
-            return true;
+            return self.tell_full("open_files");
         };
         let place = match self.sources.as_ref().zip(ip).map(|(sources, ip)| sources.take(ip)) {
-            Some(None) => {
-                self.turn_away(&peer);
-                return false;
-            }
+            Some(None) => return self.tell_source_full(&peer),
             place => place.flatten(),
         };
         hand_over(Accepted { stream, peer, permit: Permit(permit, descriptor, place) });
-        false
+    }
+
+    /// Counts and tells that there is no room for a connection, whoever opens it.
+    fn tell_full(&self, reason: &'static str) {
+        let Some((repeated, others_not_logged)) = self.turned_away(reason, "") else { return };
+        if reason == "open_files" {
+            warn!(
+                listener = %self.key_path,
+                room = self.descriptors.room(),
+                reason,
+                repeated,
+                others_not_logged,
+                help = "raise the limit of open files (LimitNOFILE, ulimit -n), or find who \
+                        opens so many connections",
+                "closing new connections: the other files that this process may have open are \
+                 needed to reach upstreams and to read certificates"
+            );
+        } else {
+            warn!(
+                listener = %self.key_path,
+                max_connections = self.max_connections,
+                reason,
+                repeated,
+                others_not_logged,
+                help = "raise max_connections there if these are all wanted",
+                "closing new connections: as many are open as max_connections allows"
+            );
+        }
     }
 
     /// Counts and tells that a peer's source has as many connections as it may.
-    fn turn_away(&self, peer: &str) {
+    fn tell_source_full(&self, peer: &str) {
         const REASON: &str = "max_connections_per_source";
-        self.metrics.accept_error(REASON);
-        if let Verdict::Say { repeated, unsaid } = self.repeats.weigh(REASON, "", peer) {
-            warn!(
-                listener = %self.key_path,
-                peer,
-                max_connections_per_source = self.sources.as_ref().map(Sources::most),
-                reason = REASON,
-                repeated,
-                others_not_logged = unsaid,
-                help = "find out why it opens so many; raise max_connections_per_source there if \
-                        many senders share this address",
-                "closing new connections of one source: as many are open as it may have"
-            );
+        let Some((repeated, others_not_logged)) = self.turned_away(REASON, peer) else { return };
+        warn!(
+            listener = %self.key_path,
+            peer,
+            max_connections_per_source = self.sources.as_ref().map(Sources::most),
+            reason = REASON,
+            repeated,
+            others_not_logged,
+            help = "find out why it opens so many; raise max_connections_per_source there if \
+                    many senders share this address",
+            "closing new connections of one source: as many are open as it may have"
+        );
+    }
+
+    /// Counts a connection that is closed at once; how many lines were left out, of the same and of
+    /// others, if one may be said of it: whoever opens and closes at the limit could bring about any
+    /// number.
+    fn turned_away(&self, reason: &'static str, peer: &str) -> Option<(u64, u64)> {
+        self.metrics.accept_error(reason);
+        match self.repeats.weigh(reason, "", peer) {
+            Verdict::Say { repeated, unsaid } => Some((repeated, unsaid)),
+            Verdict::Silent => None,
         }
     }
 

@@ -1,6 +1,7 @@
 use std::io::Read as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::sync::Mutex;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::mpsc;
@@ -55,6 +56,42 @@ async fn connections_are_served_up_to_the_cap_and_closed_above_it() {
     drop(served);
     let _fourth = connect();
     assert!(accepted.recv().await.is_some());
+}
+
+/// Scenario: one connection is allowed; again and again one more comes, and the first one goes.
+/// Guarantees: each that is closed is counted, and the log tells it once.
+#[tokio::test]
+async fn a_cap_that_is_reached_again_and_again_is_told_once() {
+    let log = Log::default();
+    let copy = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || copy.clone()).finish();
+    let _capturing = tracing::subscriber::set_default(subscriber);
+    let (listener, metrics) = tcp(&limits(1)).await;
+    let address = listener.address().to_owned();
+    let (mut accepted, _drain) = start(listener);
+    for _ in 0..5 {
+        let _first = std::net::TcpStream::connect(&address).unwrap();
+        let _served = accepted.recv().await.unwrap();
+        let mut above = tokio::net::TcpStream::connect(&address).await.unwrap();
+        let _closed = tokio::io::AsyncReadExt::read(&mut above, &mut [0]).await;
+    }
+    assert_eq!(count(&metrics, "max_connections"), 5);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text.matches("as many are open as max_connections allows").count(), 1, "{text}");
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Scenario: two connections are allowed for one source; it opens three, and another source one.

@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::aside::Aside;
+use crate::batch::Room;
 use crate::config::Config;
 use crate::config::sections::PipelineId;
 use crate::config::types::ComponentId;
 use crate::exporter::{Blueprint, Credentials, Exporter, LoadError};
 use crate::metrics::Metrics;
-use crate::processor::{ProcessorError, Processors, Room};
+use crate::processor::{ProcessorError, Processors};
 
 /// Everything that is made once a process and used by each worker.
 #[derive(Clone, Debug)]
@@ -58,7 +59,7 @@ impl Shared {
             if !used.contains(id) {
                 continue;
             }
-            match Blueprint::load(id, exporter, aside, metrics, &mut warnings) {
+            match Blueprint::load(id, exporter, (aside, &room), metrics, &mut warnings) {
                 Ok(blueprint) => {
                     blueprints.insert(id.clone(), blueprint);
                 }

@@ -7,13 +7,12 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::*;
-use crate::batch::Rope;
+use crate::batch::{Room, Rope};
 use crate::config::sections::{
     AttributeAction, AttributeEdit, AttributeLevel, LiteralValue, Processor,
 };
 use crate::exporter::fake::Fake;
 use crate::outcome::{Accepted, PartialSuccess};
-use crate::processor::Room;
 
 fn batch(signal: Signal, items: u64) -> Batch {
     Batch {

@@ -9,11 +9,10 @@ use std::ops::Range;
 
 use prost::encoding::encode_varint;
 
-use crate::batch::Rope;
+use crate::batch::{Room, Rope};
 use crate::otlp::wire::{Field, Source};
 use crate::processor::list::{Entry, List};
 use crate::processor::plan::{Child, Node, Own};
-use crate::processor::room::Room;
 use crate::processor::splice::{NoRoom, Splices, TooLarge};
 use crate::signal::Signal;
 

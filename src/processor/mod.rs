@@ -9,7 +9,6 @@
 mod editor;
 mod list;
 mod plan;
-mod room;
 mod splice;
 mod value;
 
@@ -22,14 +21,12 @@ use std::time::Duration;
 
 use tonic::Code;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Room};
 use crate::config::sections::{AttributeEdit, Processor};
 use crate::outcome::{Failure, Side};
 use crate::processor::editor::EditError;
 use crate::processor::plan::Node;
 use crate::signal::Signal;
-
-pub(crate) use room::Room;
 
 /// The processors of one pipeline, in order.
 #[derive(Debug)]

@@ -9,9 +9,8 @@ use std::ops::Range;
 use bytes::BytesMut;
 use prost::encoding::encode_varint;
 
-use crate::batch::Rope;
+use crate::batch::{Room, Rope};
 use crate::otlp::wire::Source;
-use crate::processor::room::Room;
 
 /// What may be added to a request beyond its own size: an attribute set in each of a million tiny
 /// items would otherwise make a small request a huge one.

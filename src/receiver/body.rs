@@ -138,36 +138,34 @@ impl Intake {
     }
 
     /// Whether so much is left to do at the end that others should not wait for it.
-    pub(super) fn takes_long(&self) -> bool {
+    fn takes_long(&self) -> bool {
         let inflated = self.inflated.as_ref();
         let late = inflated.map_or(0, |inflated| inflated.inflater.waiting());
         let text = inflated.map_or(self.received.len(), |inflated| inflated.decoded.len());
         late > LONG_INFLATED_LATE || (matches!(self.form, Form::Json) && text > LONG_JSON)
     }
 
-    /// [`Intake::finish`] beside this thread.
+    /// The body has ended. What takes long to decode is decoded beside this thread.
     ///
     /// # Errors
     ///
-    /// As there, or it is not done before the deadline.
-    pub(super) async fn finish_aside(
+    /// It is not whole, or not an OTLP request, or not decoded before the deadline.
+    pub(super) async fn finish_by(
         self,
         aside: &Aside,
         deadline: Instant,
     ) -> Result<Taken, Failure> {
-        match aside.run(deadline, move || self.finish()).await {
+        if !self.takes_long() {
+            return self.finish();
+        }
+        match Box::pin(aside.run(deadline, move || self.finish())).await {
             Ok(taken) => taken,
             Err(Undone::Late) => Err(refusal::slow_decoding()),
-            Err(Undone::Panicked) => Err(refusal::broke()),
+            Err(Undone::Panicked) => Err(refusal::broke("decoding_panicked")),
         }
     }
 
-    /// The body has ended.
-    ///
-    /// # Errors
-    ///
-    /// It is not whole, or not an OTLP request.
-    pub(super) fn finish(mut self) -> Result<Taken, Failure> {
+    fn finish(mut self) -> Result<Taken, Failure> {
         let received = self.received.finish();
         let (mut decoded, mut encoded) = match self.inflated {
             None => (received, None),

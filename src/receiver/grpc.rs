@@ -78,14 +78,16 @@ where
 }
 
 /// The answer to gRPC with messages that are not protobuf.
-pub(super) fn refuse_format(settings: &Settings, peer: &Peer) -> Response<Answer> {
-    let failure = refusal::bad(
-        Code::Unimplemented,
-        "grpc_format",
-        "OTLP/gRPC messages are protobuf: send content-type application/grpc or \
-         application/grpc+proto (JSON goes to OTLP/HTTP with application/json)",
-    );
-    refused(&settings.refused_data(peer, failure))
+pub(super) fn refuse_format<C: Consumer>(receiver: &Receiver<C>, peer: &Peer) -> Response<Answer> {
+    let failure = receiver.let_in(peer).err().unwrap_or_else(|| {
+        refusal::bad(
+            Code::Unimplemented,
+            "grpc_format",
+            "OTLP/gRPC messages are protobuf: send content-type application/grpc or \
+             application/grpc+proto (JSON goes to OTLP/HTTP with application/json)",
+        )
+    });
+    refused(&receiver.settings().refused_data(peer, failure))
 }
 
 /// What the head of a call says.
@@ -150,10 +152,7 @@ where
     source.read(settings, started, deadline, take).await?;
     deframer.finish().map_err(refusal::framing)?;
     let intake = intake.ok_or_else(|| refusal::framing(FrameError::Missing))?;
-    if intake.takes_long() {
-        return Box::pin(intake.finish_aside(&settings.aside, deadline)).await;
-    }
-    intake.finish()
+    intake.finish_by(&settings.aside, deadline).await
 }
 
 fn unknown_method(path: &str) -> Failure {
@@ -241,7 +240,7 @@ fn succeeded(signal: Signal, accepted: &Accepted) -> Response<Answer> {
 }
 
 /// The status alone, in the headers that end the call.
-fn refused(failure: &Failure) -> Response<Answer> {
+pub(super) fn refused(failure: &Failure) -> Response<Answer> {
     let mut response = Response::new(Answer::default());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, CONTENT_TYPE);

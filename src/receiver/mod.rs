@@ -1,7 +1,8 @@
 //! OTLP in: one HTTP request, gRPC or OTLP/HTTP, to one answer.
 //!
 //! Guarantees that nothing is handed on that was not checked, that every limit holds before memory
-//! is spent, and that each answer says what happened. Knows nothing of sockets, TLS or exporters.
+//! is spent, that each answer says what happened, and that a panic over a request ends that request
+//! alone, with an answer. Knows nothing of sockets, TLS or exporters.
 
 mod admission;
 mod answer;
@@ -36,6 +37,7 @@ use http_body::Body;
 use self::read::Source;
 use self::route::Protocol;
 use self::settings::Settings;
+use crate::aside::contained;
 use crate::identity::Identity;
 use crate::outcome::Failure;
 use crate::pipeline::Consumer;
@@ -102,7 +104,10 @@ impl<C: Consumer> Receiver<C> {
         let is_preflight = preflight.is_some();
         let mut response = match preflight {
             Some(response) => response,
-            None => self.respond(peer, &head, &mut source).await,
+            None => {
+                let answered = contained(self.respond(peer, &head, &mut source)).await;
+                answered.unwrap_or_else(|| self.broke(peer, &head))
+            }
         };
         if head.version != Version::HTTP_2 {
             http1::finish(settings, &head, &mut source, &mut response).await;
@@ -135,11 +140,19 @@ impl<C: Consumer> Receiver<C> {
     where
         B: Body<Data = Bytes, Error: std::error::Error> + Unpin,
     {
-        let is_call = head.version == Version::HTTP_2 && head.method == Method::POST;
         match route::protocol(&head.headers) {
-            Protocol::Grpc if is_call => grpc::answer(self, peer, head, source).await,
-            Protocol::GrpcOther if is_call => grpc::refuse_format(self.settings(), peer),
+            Protocol::Grpc if is_call(head) => grpc::answer(self, peer, head, source).await,
+            Protocol::GrpcOther if is_call(head) => grpc::refuse_format(self, peer),
             protocol => otlp_http::answer(self, peer, head, protocol, source).await,
+        }
+    }
+
+    /// The program broke down over this request.
+    fn broke(&self, peer: &Peer, head: &Parts) -> Response<Answer> {
+        let failure = self.settings().refused(peer, refusal::broke("request_panicked"));
+        match route::protocol(&head.headers) {
+            Protocol::Grpc | Protocol::GrpcOther if is_call(head) => grpc::refused(&failure),
+            protocol => otlp_http::refused(&failure, otlp_http::encoding_of(protocol)),
         }
     }
 
@@ -166,6 +179,11 @@ impl<C: Consumer> Receiver<C> {
     fn settings(&self) -> &Settings {
         &self.shared.0
     }
+}
+
+/// Whether it can be a call of gRPC, given the content type of one.
+fn is_call(head: &Parts) -> bool {
+    head.version == Version::HTTP_2 && head.method == Method::POST
 }
 
 /// Adds configured headers. Those that an answer has already say what it is, and stay.

@@ -36,10 +36,7 @@ where
     B: Body<Data = Bytes, Error: std::error::Error> + Unpin,
 {
     let settings = receiver.settings();
-    let encoding = match protocol {
-        Protocol::Http(encoding) => encoding,
-        Protocol::Grpc | Protocol::GrpcOther | Protocol::Other => Encoding::Json,
-    };
+    let encoding = encoding_of(protocol);
     let started = Instant::now();
     let deadline = started + settings.request_timeout;
     let taken = match Export::read(receiver, peer, head, protocol) {
@@ -58,6 +55,14 @@ where
     match deliver(receiver, &settings.http, peer, taken, deadline).await {
         Ok(accepted) => succeeded(signal, &accepted, encoding),
         Err(failure) => refused(&failure, encoding),
+    }
+}
+
+/// How the answer is written: as the request is, where that is known.
+pub(super) fn encoding_of(protocol: Protocol) -> Encoding {
+    match protocol {
+        Protocol::Http(encoding) => encoding,
+        Protocol::Grpc | Protocol::GrpcOther | Protocol::Other => Encoding::Json,
     }
 }
 
@@ -120,10 +125,7 @@ where
         None => intake.go_on(),
     };
     source.read(settings, started, deadline, take).await?;
-    if intake.takes_long() {
-        return Box::pin(intake.finish_aside(&settings.aside, deadline)).await;
-    }
-    intake.finish()
+    intake.finish_by(&settings.aside, deadline).await
 }
 
 /// The coding that `Content-Encoding` names, if it is allowed.
@@ -240,7 +242,8 @@ fn succeeded(signal: Signal, accepted: &Accepted, encoding: Encoding) -> Respons
     response
 }
 
-fn refused(failure: &Failure, encoding: Encoding) -> Response<Answer> {
+/// The status of a failure, in this encoding.
+pub(super) fn refused(failure: &Failure, encoding: Encoding) -> Response<Answer> {
     let mut response = Response::new(Answer::data(encode_status(failure, encoding)));
     let status = StatusCode::from_u16(http_status(failure)).unwrap_or(StatusCode::BAD_GATEWAY);
     *response.status_mut() = status;

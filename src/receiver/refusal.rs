@@ -104,12 +104,12 @@ pub(super) fn slow_decoding() -> Failure {
     )
 }
 
-/// A fault of the program.
-pub(super) fn broke() -> Failure {
+/// A fault of the program; the reason says where.
+pub(super) fn broke(reason: &'static str) -> Failure {
     Failure::new(
         Code::Internal,
         Side::Internal,
-        "decoding_panicked",
+        reason,
         "the gateway broke down over this request: please report it",
     )
 }

@@ -21,8 +21,8 @@ pub struct Service {
     /// Ours, `side_threads`: how much long work (decoding long JSON, editing and compressing large
     /// batches) is done at a time beside the workers. Default: one for each processor.
     pub side_threads: Option<usize>,
-    /// Ours, `max_edited_bytes`: what edits of attributes may hold at one time, beside the bytes
-    /// that came in. Default 512 MiB.
+    /// Ours, `max_edited_bytes`: what edits of attributes, and JSON for backends, may hold at one
+    /// time, beside the bytes that came in. Default 512 MiB.
     pub max_edited_bytes: usize,
     /// Ours, `shutdown_timeout`: from SIGTERM to the end. Default 30 s.
     pub shutdown_timeout: Duration,

@@ -19,7 +19,7 @@ use crate::batch::{Batch, Rope};
 use crate::config::sections::GrpcExporter;
 use crate::exporter::payload::Payload;
 use crate::exporter::upstream::{Dialer, Lease, Pool, PoolSettings};
-use crate::exporter::{LoadError, not_encoded};
+use crate::exporter::{EncodeError, LoadError};
 use crate::outcome::{Failure, Outcome, Side};
 use crate::tls::ClientSnapshot;
 use crate::tls::store::Watch;
@@ -75,7 +75,8 @@ impl GrpcClient {
     pub(super) async fn export(&self, batch: &Batch) -> Outcome {
         let deadline = self.template.deadline(batch.deadline);
         let body = self.template.body(batch, deadline).await;
-        let (body, compressed) = body.map_err(|undone| not_encoded(undone, &self.exporter))?;
+        let (body, compressed) =
+            body.map_err(|undone| EncodeError::from(undone).failure(&self.exporter))?;
         for attempt in 1.. {
             let lease = match self.pool.acquire(deadline).await {
                 Ok(lease) => lease,

@@ -134,16 +134,20 @@ impl Answer {
         if let Some(status) = status {
             failed.details = status.details;
         }
+        // No code says it, and its 500 would not tell a sender that smaller batches help.
+        failed.http_status = (number == 413).then_some(413);
         failed
     }
 
-    /// Only on 429 and 503, as in the Collector.
+    /// The header counts on 429 and 503 only, as in the Collector; the hint in a status on whatever
+    /// may be sent again.
     fn retry_after(&self, of_status: Option<Duration>) -> Option<Duration> {
         let header = || self.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let delay = || header().and_then(|value| retry_after::parse(value, SystemTime::now()));
         match self.status.as_u16() {
             429 => Some(delay().or(of_status).unwrap_or(SOON)),
             503 => delay().or(of_status),
+            502 | 504 => of_status,
             _ => None,
         }
     }
@@ -157,13 +161,17 @@ impl Answer {
         failure(Code::Unknown, "upstream_redirect", &text)
     }
 
-    /// How the body is written, parameters such as a charset aside.
+    /// How the body is written, parameters such as a charset and case aside.
     fn encoding(&self) -> Option<Encoding> {
         let value = self.headers.get(CONTENT_TYPE)?.to_str().ok()?;
-        match value.split(';').next()?.trim() {
-            "application/json" => Some(Encoding::Json),
-            "application/x-protobuf" => Some(Encoding::Protobuf),
-            _ => None,
+        let media = value.split(';').next()?.trim();
+        let is = |name: &str| media.eq_ignore_ascii_case(name);
+        if is("application/json") {
+            Some(Encoding::Json)
+        } else if is("application/x-protobuf") {
+            Some(Encoding::Protobuf)
+        } else {
+            None
         }
     }
 

@@ -23,7 +23,7 @@ use tonic::Code;
 use crate::batch::Batch;
 use crate::exporter::http::body::Body;
 use crate::exporter::http::origin::{Origin, RequestError};
-use crate::exporter::{margin, not_encoded};
+use crate::exporter::margin;
 use crate::outcome::{Failure, Outcome, Side};
 
 #[cfg(any(test, fuzzing))]
@@ -71,7 +71,7 @@ impl HttpClient {
         };
         let deadline = margin::deadline(batch.deadline, self.template.timeout);
         let body = self.template.body(batch, deadline).await;
-        let body = body.map_err(|undone| not_encoded(undone, &self.exporter))?;
+        let body = body.map_err(|error| error.failure(&self.exporter))?;
         for attempt in 1.. {
             let begun = Arc::new(AtomicBool::new(false));
             let body = Body::new(body.clone(), Arc::clone(&begun));

@@ -14,14 +14,14 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderMap, Method, Request, Uri};
 use tokio::time::Instant;
 
-use crate::aside::{Aside, Undone};
-use crate::batch::{Batch, Rope};
+use crate::aside::Aside;
+use crate::batch::{Batch, Room, Rope};
 use crate::coding::{self, Coding};
 use crate::config::sections::HttpExporter;
 use crate::config::types::{Compression, Upstream};
 use crate::exporter::http::body::Body;
 use crate::exporter::upstream::{Dialer, Proxy};
-use crate::exporter::{LoadError, route, user_agent};
+use crate::exporter::{EncodeError, LoadError, route, user_agent};
 use crate::otlp::json;
 use crate::signal::Signal;
 use crate::tls::ClientSnapshot;
@@ -37,6 +37,8 @@ pub(crate) struct Template {
     level: Option<i32>,
     pub(super) timeout: Option<Duration>,
     aside: Aside,
+    /// For what becomes JSON.
+    room: Room,
     pub(super) pooling: Pooling,
 }
 
@@ -86,6 +88,7 @@ impl Template {
     pub(crate) fn new(
         config: &HttpExporter,
         aside: &Aside,
+        room: &Room,
         snapshots: Option<&Watch<ClientSnapshot>>,
     ) -> Result<Self, LoadError> {
         let coding = coding_of(config.compression);
@@ -110,6 +113,7 @@ impl Template {
             level: config.compression_level,
             timeout: some(config.timeout),
             aside: aside.clone(),
+            room: room.clone(),
             pooling: Pooling {
                 max_idle_per_host: max_idle,
                 max_conns_per_host: config.max_conns_per_host,
@@ -130,12 +134,18 @@ impl Template {
     ///
     /// # Errors
     /// They could not be encoded, or not before the deadline.
-    pub(super) async fn body(&self, batch: &Batch, deadline: Instant) -> Result<Rope, Undone> {
+    pub(super) async fn body(&self, batch: &Batch, deadline: Instant) -> Result<Rope, EncodeError> {
         let length = batch.decoded.len();
         let plain = if self.json {
             let (signal, decoded) = (batch.signal, batch.decoded.clone());
-            let encode = move || Rope::from(json::encode(signal, &decoded));
-            self.aside.on(length, deadline, encode).await?
+            let room = self.room.clone();
+            let encode = move || {
+                let most = room.limit();
+                let text = json::encode_up_to(signal, &decoded, most);
+                let text = text.ok_or(EncodeError::TooLarge { most })?;
+                room.hold(text).map(Rope::from).ok_or(EncodeError::NoRoom { most })
+            };
+            self.aside.on(length, deadline, encode).await??
         } else {
             batch.decoded.clone()
         };
@@ -145,7 +155,7 @@ impl Template {
             _ => {
                 let level = self.level;
                 let compress = move || coding::compress(wanted, level, &plain);
-                self.aside.on(length, deadline, compress).await
+                Ok(self.aside.on(length, deadline, compress).await?)
             }
         }
     }

@@ -22,11 +22,12 @@ use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use crate::aside::Aside;
-use crate::batch::{Batch, Rope};
+use crate::batch::{Batch, Room, Rope};
 use crate::config::sections::{self, ClientTls, GrpcExporter, RetrySettings};
 use crate::config::types::{ComponentId, Compression, Upstream};
 use crate::exporter::{Blueprint, Exporter};
 use crate::metrics::Metrics;
+use crate::outcome::Failure;
 use crate::signal::Signal;
 use crate::tls::testing::{Leaf, TestPki};
 
@@ -330,7 +331,9 @@ pub(crate) fn exporter(config: sections::Exporter) -> Exporter {
 #[expect(clippy::needless_pass_by_value, reason = "tests make it for this")]
 pub(crate) fn blueprint(config: sections::Exporter) -> Blueprint {
     let id = ComponentId { kind: "otlp_grpc".to_owned(), name: Some("up".to_owned()) };
-    Blueprint::load(&id, &config, &Aside::new(2), &Metrics::default(), &mut Vec::new()).unwrap()
+    let (aside, room) = (Aside::new(2), Room::new(usize::MAX));
+    let means = (&aside, &room);
+    Blueprint::load(&id, &config, means, &Metrics::default(), &mut Vec::new()).unwrap()
 }
 
 pub(crate) fn grpc(config: GrpcExporter) -> Exporter {
@@ -348,6 +351,15 @@ pub(crate) fn batch(signal: Signal, body: &'static [u8]) -> Batch {
         identity: None,
         deadline: Instant::now() + Duration::from_secs(10),
     }
+}
+
+/// What a sender is told that waits so long and no longer; shows that it is told in time.
+pub(crate) async fn told_in_time(exporter: &Exporter, patience: Duration) -> Failure {
+    let mut short = batch(Signal::Traces, b"x");
+    short.deadline = Instant::now() + patience;
+    let failure = exporter.export(&short).await.unwrap_err();
+    assert!(Instant::now() < short.deadline);
+    failure
 }
 
 /// Reads an exporter's `tls` block anew and publishes it, as a reload does.

@@ -97,6 +97,13 @@ impl ConnectError {
         )
     }
 
+    /// A fault of the program.
+    pub(super) fn panicked() -> Self {
+        let text = "the gateway broke down while it connected: please report it, with the line of \
+                    the log that says `panicked`";
+        Self::new("connecting_panicked", text)
+    }
+
     /// There are connections, and none takes another request.
     pub(crate) fn no_stream() -> Self {
         Self::new(

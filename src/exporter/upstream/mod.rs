@@ -17,6 +17,7 @@ mod link;
 mod pace;
 mod pool;
 mod proxy;
+mod state;
 
 pub(crate) use address::Address;
 pub(crate) use dialer::{Dialed, Dialer};

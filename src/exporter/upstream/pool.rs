@@ -4,26 +4,27 @@
 //! runs at a time and failures are paced, and that new credentials lead to new connections while
 //! the old ones finish what they carry; see [`Handover`] for when no new one can be had.
 
+#[cfg(test)]
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::info;
 
+use crate::aside::contained;
 use crate::config::sections::ClientKeepalive;
 use crate::exporter::upstream::driver::Driven;
 use crate::exporter::upstream::link::{Link, Opened};
 use crate::exporter::upstream::pace::{self, Acquire};
-use crate::exporter::upstream::{Address, ConnectError, Dialer, Handover, Lease, driver};
+use crate::exporter::upstream::state::{MAX_LINKS, State};
+use crate::exporter::upstream::{ConnectError, Dialer, Handover, Lease, driver};
 
 /// The longest pause between attempts to reach a further address while another one serves.
 const LONGEST_EXTRA_PAUSE: Duration = Duration::from_secs(30);
 /// How long a request waits for an attempt that follows a failed one.
 const RETRY_PATIENCE: Duration = Duration::from_secs(1);
-/// Most connections at a time; more addresses than this take turns as connections end.
-const MAX_LINKS: usize = 8;
 /// While there is no rotation.
 const FOREVER: Duration = Duration::from_secs(24 * 3600);
 /// Between looks at a rotation that is not complete.
@@ -53,30 +54,9 @@ struct Shared {
     settings: PoolSettings,
     state: Mutex<State>,
     changed: Arc<Notify>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    links: Vec<Arc<Link>>,
-    /// Of the last resolution.
-    addresses: Vec<Address>,
-    /// Counts requests, for turns.
-    turn: usize,
-    /// Counts attempts, for turns.
-    attempt: usize,
-    dialing: bool,
-    /// The last attempt's, until one succeeds.
-    failure: Option<ConnectError>,
-    failures: u32,
-    extra_failures: u32,
-    not_before: Option<Instant>,
-    /// As `not_before`, for attempts that no request waits for.
-    extra_not_before: Option<Instant>,
-    watching: bool,
-    /// While old connections serve because there are none with the new credentials.
-    handover: Option<Handover>,
-    /// Drivers and attempts; dropping them ends them.
-    tasks: JoinSet<()>,
+    /// The next attempt panics.
+    #[cfg(test)]
+    breaks: AtomicBool,
 }
 
 /// Tells a pool that a request is over.
@@ -96,7 +76,14 @@ impl Pool {
             settings,
             state: Mutex::default(),
             changed: Arc::default(),
+            #[cfg(test)]
+            breaks: AtomicBool::default(),
         }))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn break_next(&self) {
+        self.0.breaks.store(true, Ordering::SeqCst);
     }
 
     /// Begins to connect. Must be called within a runtime.
@@ -136,32 +123,6 @@ impl Pool {
                 return Err(state.refusal(&error));
             }
         }
-    }
-}
-
-impl State {
-    fn refusal(&self, error: &ConnectError) -> Acquire {
-        let seconds = if self.failures < 5 { 1 } else { 5 };
-        Acquire { error: error.clone(), retry_after: Duration::from_secs(seconds) }
-    }
-
-    fn still_waiting(&self, dialer: &Dialer) -> ConnectError {
-        if self.links.is_empty() { dialer.still_waiting() } else { ConnectError::no_stream() }
-    }
-
-    /// Addresses without a connection, the one whose turn it is first.
-    fn candidates(&self, generation: u64, all: bool) -> Vec<Address> {
-        let start = self.attempt % self.addresses.len().max(1);
-        let (before, from) = self.addresses.split_at_checked(start).unwrap_or_default();
-        let free = |address: &&Address| {
-            !self.links.iter().any(|l| l.address == **address && l.generation == generation)
-        };
-        let turns = || from.iter().chain(before);
-        let mut chosen: Vec<_> = turns().filter(free).cloned().collect();
-        if all {
-            chosen.extend(turns().filter(|address| !free(address)).cloned());
-        }
-        chosen
     }
 }
 
@@ -213,13 +174,16 @@ impl Shared {
             if let Some(at) = wait {
                 sleep_until(at).await;
             }
-            let opened = shared.open().await;
-            shared.settle(opened);
+            // Whatever comes of it, the next attempt must be able to begin.
+            let opened = contained(shared.open()).await;
+            shared.settle(opened.unwrap_or_else(|| Err(ConnectError::panicked())));
         });
     }
 
     /// One attempt: every address in turn until one works.
     async fn open(&self) -> Result<Opened, ConnectError> {
+        #[cfg(test)]
+        assert!(!self.breaks.swap(false, Ordering::SeqCst), "as the test wants it");
         let deadline = self.dialer.deadline();
         let addresses = self.dialer.resolve(deadline).await?;
         let candidates = {
@@ -360,27 +324,5 @@ impl Shared {
             self.tend(&mut state);
         }
         stale
-    }
-}
-
-impl State {
-    /// Whether connections with old credentials serve because there are no others.
-    fn is_stale(&self, generation: u64) -> bool {
-        !self.links.is_empty() && self.links.iter().all(|link| link.generation != generation)
-    }
-
-    /// Lets go of connections with old credentials if one with the new ones is up: what is in
-    /// flight on them goes on to its end. Whether one is up.
-    fn retire(&mut self, generation: u64) -> bool {
-        let current = self.links.iter().any(|l| l.generation == generation && !l.is_closed());
-        if current {
-            self.links.retain(|link| link.generation == generation);
-        }
-        current
-    }
-
-    /// How many connections there should be.
-    fn wanted(&self, round_robin: bool) -> usize {
-        if round_robin { self.addresses.len().clamp(1, MAX_LINKS) } else { 1 }
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::config::types::Upstream;
 use crate::exporter::upstream::ConnectError;
 use crate::exporter::upstream::environment::Environment;
+use crate::tls::LastWords;
 
 /// A proxy for one upstream.
 #[derive(Clone, Debug)]
@@ -133,7 +134,8 @@ impl Proxy {
             let text = format!("{name} did not open a tunnel to {target}: {why}{next}");
             ConnectError::new("upstream_proxy", text)
         };
-        let asked = timeout_at(deadline, self.ask(socket)).await;
+        // A proxy that wants nothing of us may have said so and hung up before it is asked.
+        let asked = timeout_at(deadline, self.ask(&mut LastWords::new(socket))).await;
         let head = match asked {
             Err(_) => return Err(failed("no answer within connect_timeout", CHECK)),
             Ok(Err(error)) => return Err(failed(&error.to_string(), CHECK)),
@@ -197,3 +199,32 @@ impl Proxy {
 
 const SOURCES: &str = "proxy_url, HTTPS_PROXY or HTTP_PROXY";
 const CHECK: &str = "; check proxy_url or HTTPS_PROXY, and the proxy's rules";
+
+#[cfg(test)]
+mod tests {
+    use socket2::SockRef;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// Scenario: a proxy tells whoever connects to go away, and resets the connection unasked.
+    /// Guarantees: its words are told, and not that the request could not be written.
+    #[tokio::test]
+    async fn what_a_proxy_says_before_it_is_asked_is_heard() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let target = Uri::from_static("https://backend.example:4318");
+        let proxy = Proxy::from_url(&format!("http://{address}"), &target, true).unwrap();
+        let mut near = TcpStream::connect(address).await.unwrap();
+        let (mut far, _) = listener.accept().await.unwrap();
+        far.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n").await.unwrap();
+        SockRef::from(&far).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(far);
+        while SockRef::from(&near).send(&[]).is_ok() {
+            tokio::task::yield_now().await;
+        }
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let error = proxy.open(&mut near, deadline).await.unwrap_err().to_string();
+        assert!(error.contains("HTTP/1.1 403 Forbidden") && error.contains("its rules"), "{error}");
+    }
+}

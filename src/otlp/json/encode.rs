@@ -19,24 +19,37 @@ use crate::otlp::check::MOST_LEVELS;
 use crate::otlp::schema::{Field, Kind, Message, request as request_of};
 use crate::signal::Signal;
 
-/// The OTLP/JSON form of a checked export request.
-pub(crate) fn encode(signal: Signal, request: &Rope) -> Bytes {
+/// The OTLP/JSON form of a checked export request; `None` if it, with what is needed to make it,
+/// would take more than `most` bytes.
+pub(crate) fn encode_up_to(signal: Signal, request: &Rope, most: usize) -> Option<Bytes> {
     let bytes = request.to_bytes();
     let mut encoder = Encoder {
         bytes: &bytes,
-        out: Vec::with_capacity(bytes.len().saturating_mul(3)),
+        out: Vec::with_capacity(bytes.len().saturating_mul(3).min(most)),
         found: Vec::new(),
+        most,
+        is_over: false,
     };
     let whole = Range { start: 0, end: bytes.len() };
     encoder.message(request_of(signal), &[whole], MOST_LEVELS);
-    encoder.out.into()
+    (!encoder.is_over()).then(|| encoder.out.into())
+}
+
+/// The same without a limit.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn encode(signal: Signal, request: &Rope) -> Bytes {
+    encode_up_to(signal, request, usize::MAX).unwrap_or_default()
 }
 
 struct Encoder<'a> {
     bytes: &'a [u8],
     out: Vec<u8>,
-    /// The fields of all open messages, used as a stack.
+    /// The fields of all open messages, used as a stack. One of two bytes takes twenty times as much
+    /// here.
     found: Vec<Found>,
+    most: usize,
+    /// Once it is, nothing more is written.
+    is_over: bool,
 }
 
 /// Position of a field that another one has replaced.
@@ -51,11 +64,21 @@ struct Found {
 }
 
 impl Encoder<'_> {
+    /// Whether it takes too much.
+    fn is_over(&mut self) -> bool {
+        let work = self.found.len().saturating_mul(size_of::<Found>());
+        self.is_over |= self.out.len().saturating_add(work) > self.most;
+        self.is_over
+    }
+
     /// Writes a message that is all these parts together.
     fn message(&mut self, of: &'static Message, parts: &[Range], levels: usize) {
         let base = self.found.len();
         for part in parts {
             for (number, value) in Wire::new(self.bytes, *part) {
+                if self.is_over() {
+                    return;
+                }
                 if let Some(field) = of.fields.iter().position(|field| field.number == number) {
                     self.found.push(Found { field, value });
                 }
@@ -68,7 +91,9 @@ impl Encoder<'_> {
         self.out.push(b'{');
         let mut at = base;
         let start = self.out.len();
-        while let Some(first) = self.found.get(at).copied() {
+        while let Some(first) = self.found.get(at).copied()
+            && !self.is_over()
+        {
             let rest = self.found.get(at..).unwrap_or_default();
             let count = rest.iter().take_while(|found| found.field == first.field).count();
             if let Some(field) = of.fields.get(first.field) {
@@ -122,7 +147,9 @@ impl Encoder<'_> {
                 self.out.push(b'[');
                 let start = self.out.len();
                 for at in from..to {
-                    if let Some(found) = self.found.get(at).copied() {
+                    if let Some(found) = self.found.get(at).copied()
+                        && !self.is_over()
+                    {
                         self.elements(kind, found.value, start, levels);
                     }
                 }
@@ -154,7 +181,9 @@ impl Encoder<'_> {
             }
             (_, Value::Range(range)) => {
                 let mut packed = Wire::new(self.bytes, range);
-                while let Some(number) = packed.packed(kind) {
+                while let Some(number) = packed.packed(kind)
+                    && !self.is_over()
+                {
                     self.separate(start);
                     self.value(kind, Value::Number(number));
                 }

@@ -27,7 +27,9 @@ mod tests;
 use crate::signal::Signal;
 
 pub(crate) use decode::Decoded;
+#[cfg(any(test, fuzzing))]
 pub(crate) use encode::encode;
+pub(crate) use encode::encode_up_to;
 pub(crate) use error::{JsonError, TOO_LARGE};
 
 /// The protobuf form of an OTLP/JSON export request, and which names were ignored.

@@ -8,8 +8,11 @@ use http::Request;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::requests::{TestBody, call, compressed, export, export_json, framed, post, with};
+use super::requests::{
+    TestBody, call, compressed, export, export_in, export_json, framed, post, with,
+};
 use super::support::Gate;
+use super::wire::{Wire, on_every_wire};
 use crate::coding::Coding;
 use crate::otlp::answer::Encoding;
 use crate::signal::Signal;
@@ -102,6 +105,34 @@ async fn a_panic_over_a_long_body_is_an_internal_error_and_nobody_elses() {
     assert_eq!((broken.http.as_u16(), small.http.as_u16()), (500, 200));
     assert_eq!(gate.ask(long()).await.http, 200);
 }
+
+/// Scenario: the program breaks down over short requests, each on a connection that is used again.
+/// Guarantees: their senders are told so in their own protocol, it is counted, their bytes are let
+/// go of, and the same connection serves whoever sends again.
+async fn a_panic_over_a_short_request_is_its_answer_and_the_connection_goes_on(wire: Wire) {
+    let gate = wire.gate();
+    gate.break_next(3);
+    let message = export(SIGNAL, 5);
+    let ask = || call(SIGNAL, framed(false, &message));
+    assert_eq!(gate.ask(ask()).await.grpc(), tonic::Code::Internal);
+    for encoding in [Encoding::Protobuf, Encoding::Json] {
+        let reply = gate.ask(post(SIGNAL, encoding, export_in(encoding, SIGNAL))).await;
+        let status = reply.http_status(500, encoding);
+        assert_eq!(status.code, tonic::Code::Internal);
+        assert!(status.message.ends_with("please report it"), "{}", status.message);
+    }
+    let refused = "portcullis_requests_refused_total{reason=\"request_panicked\"}";
+    assert_eq!(gate.count(refused), 3);
+    let failed = "otelcol_receiver_failed_spans{receiver=\"otlp\",transport=\"grpc\"}";
+    assert_eq!(gate.count(failed), 5);
+    gate.settled().await;
+    gate.ask(ask()).await.grpc_accepted(SIGNAL);
+    let again = post(SIGNAL, Encoding::Json, export_json(SIGNAL));
+    gate.ask(again).await.http_accepted(SIGNAL, Encoding::Json);
+    assert!(gate.connections() <= 2, "one for each version of HTTP");
+}
+
+on_every_wire!(a_panic_over_a_short_request_is_its_answer_and_the_connection_goes_on);
 
 /// Scenario: JSON of more than a megabyte. Guarantees: a small request that came after it is
 /// answered first, and the large ones are accepted.

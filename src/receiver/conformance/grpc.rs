@@ -242,6 +242,10 @@ async fn an_authenticator_that_is_not_there_lets_nobody_in(wire: Wire) {
     let request = call(SIGNAL, framed(false, &export(SIGNAL, 1)));
     let reply = gate.refuses("no_authenticator", request).await;
     assert_eq!(reply.grpc(), tonic::Code::Unauthenticated);
+    let mut request = call(SIGNAL, framed(false, &export(SIGNAL, 1)));
+    request.headers_mut().insert("content-type", "application/grpc+json".parse().unwrap());
+    let reply = gate.refuses("no_authenticator", request).await;
+    assert_eq!(reply.grpc(), tonic::Code::Unauthenticated);
     let request = post(SIGNAL, Encoding::Protobuf, export(SIGNAL, 1));
     gate.refuses("no_authenticator", request).await.http_status(401, Encoding::Protobuf);
 }

@@ -35,6 +35,8 @@ struct State {
     answer: Option<Outcome>,
     served: Vec<Signal>,
     dropped: usize,
+    /// It panics over the next so many.
+    faults: usize,
 }
 
 impl Consumer for Pipeline {
@@ -51,11 +53,15 @@ impl Consumer for Pipeline {
                 }
             }
         }
-        let answer = {
+        let (answer, breaks) = {
             let mut state = self.0.lock().unwrap();
+            let breaks = state.faults > 0;
+            state.faults = state.faults.saturating_sub(1);
             state.seen.push(batch);
-            state.answer.clone()
+            (state.answer.clone(), breaks)
         };
+        tokio::task::yield_now().await;
+        assert!(!breaks, "as the test wants it");
         let mut guard = Guard(Some(self.clone()));
         let outcome = match answer {
             Some(answer) => answer,
@@ -115,6 +121,7 @@ impl Gate {
             answer: Some(Ok(Accepted::default())),
             served: Signal::ALL.to_vec(),
             dropped: 0,
+            faults: 0,
         };
         let pipeline = Pipeline(Arc::new(Mutex::new(state)));
         let receiver = Receiver::new(&shared, pipeline.clone());
@@ -132,6 +139,11 @@ impl Gate {
         self.line.as_ref().expect("over a socket").address
     }
 
+    /// Connections so far; none without a socket.
+    pub(super) fn connections(&self) -> usize {
+        self.line.as_ref().map_or(0, Line::opened)
+    }
+
     /// The same, whose pipeline answers this.
     pub(super) fn answering(self, answer: Outcome) -> Self {
         self.pipeline.0.lock().unwrap().answer = Some(answer);
@@ -142,6 +154,11 @@ impl Gate {
     pub(super) fn silent(self) -> Self {
         self.pipeline.0.lock().unwrap().answer = None;
         self
+    }
+
+    /// The pipeline panics over the next so many requests.
+    pub(super) fn break_next(&self, requests: usize) {
+        self.pipeline.0.lock().unwrap().faults = requests;
     }
 
     /// The same, with pipelines for these signals only.

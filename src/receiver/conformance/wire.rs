@@ -2,6 +2,7 @@
 //! it, which is the acceptor, TLS, and the connection with hyper's servers.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -113,6 +114,7 @@ pub(super) struct Line {
     wire: Wire,
     /// Connections that may carry another request.
     idle: Mutex<Vec<Client>>,
+    opened: AtomicUsize,
     _drain: Drain,
     _serving: JoinSet<()>,
 }
@@ -144,7 +146,8 @@ impl Line {
         let endpoint = endpoint(snapshots, receiver, metrics);
         let mut serving = JoinSet::new();
         serving.spawn(serve(listener, endpoint, draining));
-        Some(Self { address, wire, idle: Mutex::default(), _drain: drain, _serving: serving })
+        let (idle, opened) = (Mutex::default(), AtomicUsize::new(0));
+        Some(Self { address, wire, idle, opened, _drain: drain, _serving: serving })
     }
 
     /// Sends a request; the answer's body is not read yet.
@@ -173,6 +176,11 @@ impl Line {
         response
     }
 
+    /// Connections so far.
+    pub(super) fn opened(&self) -> usize {
+        self.opened.load(Ordering::Relaxed)
+    }
+
     /// One that is free, or a new one.
     async fn client(&self, is_http2: bool) -> Client {
         while let Some(mut client) = self.take(is_http2) {
@@ -184,6 +192,7 @@ impl Line {
                 return client;
             }
         }
+        self.opened.fetch_add(1, Ordering::Relaxed);
         let stream = TcpStream::connect(self.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         if self.wire == Wire::Clear {

@@ -10,7 +10,8 @@ use tokio::time::{Instant, timeout_at};
 use tonic::Code;
 
 use crate::config::sections::{ClientKeepalive, GrpcExporter};
-use crate::exporter::testing::{Backend, Reply, batch, grpc, grpc_config};
+use crate::exporter::Kind;
+use crate::exporter::testing::{Backend, Reply, batch, grpc, grpc_config, told_in_time};
 use crate::outcome::{Accepted, Failure};
 use crate::signal::Signal;
 
@@ -95,10 +96,7 @@ async fn an_answer_that_never_comes_is_given_up_before_the_sender_gives_up() {
     })
     .await;
     let exporter = grpc(grpc_config(backend.address, None));
-    let mut short = batch(Signal::Traces, b"x");
-    short.deadline = Instant::now() + Duration::from_millis(500);
-    let failure = exporter.export(&short).await.unwrap_err();
-    assert!(Instant::now() < short.deadline);
+    let failure = told_in_time(&exporter, Duration::from_millis(500)).await;
     assert_eq!((failure.code, failure.reason), (Code::DeadlineExceeded, "upstream_deadline"));
     assert_eq!(
         failure.message,
@@ -110,6 +108,18 @@ async fn an_answer_that_never_comes_is_given_up_before_the_sender_gives_up() {
     let outcome = exporter.export(&batch(Signal::Traces, b"x")).await;
     assert_eq!(outcome, Ok(Accepted::default()));
     assert_eq!(backend.connections(), 1);
+}
+
+/// Scenario: the program breaks down over an attempt to connect.
+/// Guarantees: the next one is made at once, and no request fails.
+#[tokio::test]
+async fn a_panic_over_an_attempt_to_connect_is_not_the_end_of_attempts() {
+    let backend = Backend::start(None, |_, _| Reply::ok()).await;
+    let exporter = grpc(grpc_config(backend.address, None));
+    let Kind::Grpc(client) = &exporter.kind else { panic!("it is of gRPC") };
+    client.pool.break_next();
+    let outcome = exporter.export(&batch(Signal::Traces, b"x")).await;
+    assert_eq!(outcome, Ok(Accepted::default()));
 }
 
 /// Scenario: an upstream takes a request and freezes, with the connection open; another one is only

@@ -134,6 +134,8 @@ async fn h13_h14_statuses_are_mapped_and_only_the_right_ones_are_retryable() {
         assert_eq!(failure.side, Side::Upstream);
         assert!(failure.message.contains(&status.to_string()), "{}", failure.message);
         assert!(failure.message.contains("otlp_grpc/up"), "{}", failure.message);
+        let sender_gets = answer::http_status(&failure);
+        assert_eq!(sender_gets == 413, status == 413, "smaller batches help: {sender_gets}");
     }
 }
 
@@ -146,6 +148,13 @@ async fn h16_retry_after_is_passed_on() {
     assert_eq!(delay(429, "7").await, Some(Duration::from_secs(7)));
     assert_eq!(delay(503, "7").await, Some(Duration::from_secs(7)));
     assert_eq!(delay(502, "7").await, None);
+    let hint = Failure::new(Code::Unavailable, Side::Upstream, "x", "busy")
+        .with_retry_after(Duration::from_secs(9));
+    let status = answer::encode_status(&hint, Encoding::Protobuf);
+    for (number, expected) in [(429, 9), (502, 9), (503, 9), (504, 9)] {
+        let failure = told(number, &[PROTOBUF], &status).await.unwrap_err();
+        assert_eq!(failure.retry_after, Some(Duration::from_secs(expected)), "{number}");
+    }
     assert_eq!(delay(503, "nonsense").await, None);
     assert_eq!(delay(503, "Sun, 06 Nov 1994 08:49:37 GMT").await, None);
     let far = delay(503, "Fri, 06 Nov 2150 08:49:37 GMT").await.unwrap();
@@ -177,7 +186,10 @@ async fn g7_a_partial_success_is_passed_on_in_both_encodings() {
     let json = br#"{"partialSuccess":{"rejectedSpans":"2","errorMessage":"too old"}}"#;
     assert_eq!(told(202, &[JSON], json).await, Ok(accepted.clone()));
     let with_charset = ("content-type", "application/json; charset=utf-8");
-    assert_eq!(told(200, &[with_charset], json).await, Ok(accepted));
+    assert_eq!(told(200, &[with_charset], json).await, Ok(accepted.clone()));
+    for (media, body) in [("Application/JSON", &json[..]), ("APPLICATION/X-PROTOBUF", &body)] {
+        assert_eq!(told(200, &[("content-type", media)], body).await, Ok(accepted.clone()));
+    }
 }
 
 #[tokio::test]

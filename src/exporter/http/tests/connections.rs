@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::time::Instant;
 use tonic::Code;
 
 use crate::config::sections::ClientTls;
 use crate::config::types::Redacted;
 use crate::exporter::testing::web::{Web, http, http_config, success};
-use crate::exporter::testing::{ServerOptions, batch, server_config};
+use crate::exporter::testing::{ServerOptions, batch, server_config, told_in_time};
 use crate::outcome::Accepted;
 use crate::signal::Signal;
 use crate::tls::testing::{TestPki, client_tls};
@@ -88,11 +87,8 @@ async fn an_upstream_that_never_answers_is_given_up_before_the_sender_gives_up()
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let exporter = http(http_config(&base, ClientTls::default()));
-    let mut short = batch(Signal::Traces, b"x");
-    short.deadline = Instant::now() + Duration::from_millis(200);
-    let failure = exporter.export(&short).await.unwrap_err();
+    let failure = told_in_time(&exporter, Duration::from_millis(200)).await;
     assert_eq!(failure.code, Code::DeadlineExceeded);
-    assert!(Instant::now() < short.deadline);
 }
 
 /// Scenario: an https upstream behind a proxy that wants a password.
@@ -231,10 +227,7 @@ async fn a_request_that_was_never_sent_is_not_called_late() {
     let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("https://localhost:{}", mute.local_addr().unwrap().port());
     let exporter = http(http_config(&base, client_tls(&pki)));
-    let mut short = batch(Signal::Traces, b"x");
-    short.deadline = Instant::now() + Duration::from_millis(1500);
-    let failure = exporter.export(&short).await.unwrap_err();
-    assert!(Instant::now() < short.deadline);
+    let failure = told_in_time(&exporter, Duration::from_millis(1500)).await;
     assert_eq!((failure.code, failure.reason), (Code::Unavailable, "upstream_timeout"));
     assert_eq!(
         failure.message,

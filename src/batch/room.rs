@@ -1,13 +1,13 @@
-//! The bytes that edited requests hold beside those that came in.
+//! The bytes that requests hold beside those that came in: edited ones, and those that leave as JSON.
 //!
 //! Guarantees that they never exceed a bound, for the whole gateway, and are given back when the
-//! last who holds them lets go. Listeners count what arrives, and an edit may make many times as
-//! much of it. Knows nothing of edits.
+//! last who holds them lets go. Listeners count what arrives, and an edit or another encoding may
+//! make many times as much of it. Knows nothing of either.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 /// A number of bytes to be held at one time; clones count together.
 #[derive(Clone, Debug)]
@@ -23,36 +23,38 @@ impl Room {
     }
 
     /// So many bytes in all.
-    pub(super) fn limit(&self) -> usize {
+    pub(crate) fn limit(&self) -> usize {
         self.limit
     }
 
     /// The same bytes, counted until they are dropped; `None` when there is no room for them.
-    pub(super) fn hold(&self, bytes: BytesMut) -> Option<Bytes> {
+    pub(crate) fn hold(&self, bytes: impl AsRef<[u8]> + Send + 'static) -> Option<Bytes> {
+        let length = bytes.as_ref().len();
         // The counter guards no other memory, so its order with other accesses does not matter.
-        let before = self.held.fetch_add(bytes.len(), Ordering::Relaxed);
-        let held = Held { bytes, room: self.clone() };
+        let before = self.held.fetch_add(length, Ordering::Relaxed);
+        let held = Held { bytes, length, room: self.clone() };
         // Dropping what does not fit gives it back.
-        let fits = before.saturating_add(held.bytes.len()) <= self.limit;
+        let fits = before.saturating_add(length) <= self.limit;
         fits.then(|| Bytes::from_owner(held))
     }
 }
 
 /// Bytes that are counted.
-struct Held {
-    bytes: BytesMut,
+struct Held<B> {
+    bytes: B,
+    length: usize,
     room: Room,
 }
 
-impl AsRef<[u8]> for Held {
+impl<B: AsRef<[u8]>> AsRef<[u8]> for Held<B> {
     fn as_ref(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.as_ref()
     }
 }
 
-impl Drop for Held {
+impl<B> Drop for Held<B> {
     fn drop(&mut self) {
-        self.room.held.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        self.room.held.fetch_sub(self.length, Ordering::Relaxed);
     }
 }
 
@@ -63,7 +65,7 @@ mod tests {
     #[test]
     fn bytes_are_counted_until_the_last_of_them_is_dropped() {
         let room = Room::new(10);
-        let bytes = |length| BytesMut::from(vec![7; length].as_slice());
+        let bytes = |length| vec![7; length];
         let first = room.hold(bytes(6)).unwrap();
         assert_eq!(&first[..], [7; 6]);
         assert!(room.hold(bytes(5)).is_none());
