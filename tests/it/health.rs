@@ -1,6 +1,7 @@
 //! The health check over TLS, as the Collector's documentation shows it.
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::Arc;
 
 use tokio::io::AsyncReadExt as _;
@@ -109,4 +110,46 @@ async fn a_health_check_without_its_certificate_does_not_start() {
     for part in ["extensions.health_check.tls.cert_file", "server.crt", "file_missing"] {
         assert!(text.contains(part), "{part:?} not in {text}");
     }
+}
+
+/// Guarantees: the binary is its own probe of a health check over TLS. It takes the certificate of
+/// the named CA, or the named certificate itself, for the right name alone; it shows a certificate of
+/// its own where one is demanded; and it says what is missing.
+#[tokio::test]
+async fn the_binary_probes_a_health_check_over_tls() {
+    let pki = Arc::new(TestPki::new());
+    let gateway = RunningGateway::start(&yaml(&pki, "")).await;
+    let more = format!("      client_ca_file: '{}/ca.crt'\n", pki.dir().display());
+    let demanding = RunningGateway::start(&yaml(&pki, &more)).await;
+    let own = "--cert-file client.crt --key-file client.key";
+    for (gateway, host, words, status, said) in [
+        (&gateway, "https://localhost", "--ca-file ca.crt".to_owned(), 0, "ready"),
+        (&gateway, "https://localhost", "--ca-file server.crt".to_owned(), 0, "ready"),
+        (&gateway, "https://localhost", "--ca-file other-ca.crt".to_owned(), 1, "Other CA"),
+        (&gateway, "https://localhost", "--ca-file none.crt".to_owned(), 1, "file_missing"),
+        (
+            &gateway,
+            "https://localhost",
+            "--ca-file ca.crt --server-name a.example".to_owned(),
+            1,
+            "a.example",
+        ),
+        (&gateway, "http://localhost", "--ca-file ca.crt".to_owned(), 1, "https://"),
+        (&gateway, "http://localhost", String::new(), 1, "400"),
+        (&demanding, "https://localhost", format!("--ca-file ca.crt {own}"), 0, "ready"),
+        (&demanding, "https://localhost", "--ca-file ca.crt".to_owned(), 1, "--cert-file"),
+    ] {
+        let endpoint = format!("{host}:{}/health/status", gateway.health().port());
+        let (pki, line) = (Arc::clone(&pki), format!("healthcheck --endpoint {endpoint} {words}"));
+        let run = tokio::task::spawn_blocking(move || {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+            command.args(line.split_whitespace()).current_dir(pki.dir()).output().unwrap()
+        });
+        let run = run.await.unwrap();
+        let text = String::from_utf8([run.stdout, run.stderr].concat()).unwrap();
+        assert_eq!(run.status.code(), Some(status), "{host} {words}: {text}");
+        assert!(text.contains(said), "{host} {words}: {said:?} not in {text}");
+    }
+    gateway.stop().await;
+    demanding.stop().await;
 }
