@@ -86,7 +86,12 @@ impl ConnectError {
 
     /// Whether a reason means that the upstream answered, and does not take our certificate.
     pub(crate) fn refuses_us(reason: &str) -> bool {
-        matches!(reason, "upstream_rejected_our_certificate" | "upstream_demands_certificate")
+        matches!(
+            reason,
+            "upstream_rejected_our_certificate"
+                | "upstream_demands_certificate"
+                | "upstream_no_common_signature"
+        )
     }
 
     /// There is no connection yet, and no more time.

@@ -77,7 +77,7 @@ impl Connector {
             .connect(name.clone(), Recorded::new(LastWords::new(stream)))
             .into_fallible();
         let (outcome, note) = noted(timeout_at(deadline, handshake)).await;
-        attempt.asked = note.asked;
+        (attempt.asked, attempt.unfit) = (note.asked, note.unfit);
         let mut stream = match outcome {
             Err(_elapsed) => return Err(attempt.timed_out()),
             Ok(Err((error, io))) => {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustls::{AlertDescription, Error, PeerIncompatible};
 
 use crate::tls::client::OwnIdentity;
+use crate::tls::client::alert::{is_about_certificate, is_about_protocol, words};
 use crate::tls::inspect::{self, shown};
 use crate::tls::recorded::is_tls;
 use crate::tls::time;
@@ -66,11 +67,19 @@ pub(super) struct Attempt {
     own: Option<Arc<OwnIdentity>>,
     /// Whether the upstream asked for a certificate of ours.
     pub(super) asked: bool,
+    /// Whether ours was kept back, since the upstream accepts no signature that our key can make.
+    pub(super) unfit: bool,
 }
 
 impl Attempt {
     pub(super) fn new(upstream: &str, wanted: &str, own: Option<Arc<OwnIdentity>>) -> Self {
-        Self { upstream: upstream.to_owned(), wanted: shown(wanted), own, asked: false }
+        Self {
+            upstream: upstream.to_owned(),
+            wanted: shown(wanted),
+            own,
+            asked: false,
+            unfit: false,
+        }
     }
 
     fn error(
@@ -134,8 +143,8 @@ impl Attempt {
             Some(Error::AlertReceived(alert)) => self.alert(*alert),
             Some(Error::PeerIncompatible(why)) => self.incompatible(why),
             Some(other) => self.error(
-                "upstream_tls",
-                format!("the handshake failed: {other}"),
+                "upstream_tls_protocol_error",
+                format!("the upstream broke the TLS protocol ({other})"),
                 "is there really a TLS server, and nothing in between that changes bytes?",
             ),
             None => self.broken(error),
@@ -167,8 +176,8 @@ impl Attempt {
                 "does it speak TLS on this port, and allow connections from here?",
             );
         }
-        let help = "look at the network in between, and into the upstream's log";
-        self.error("upstream_tls", format!("the handshake failed: {error}"), help)
+        let message = format!("the connection was lost during the handshake: {error}");
+        self.error("upstream_unreachable", message, "check routes and firewalls")
     }
 
     /// For a read error after the handshake.
@@ -187,6 +196,7 @@ impl Attempt {
 
     fn probably_refused(&self, what: &str) -> UpstreamTlsError {
         match &self.own {
+            Some(own) if self.unfit => self.kept_back(what, own),
             Some(own) => {
                 let message = format!(
                     "the upstream {what}: it probably refused our certificate {} from {}",
@@ -206,6 +216,18 @@ impl Attempt {
         self.error("upstream_demands_certificate", message, help)
     }
 
+    fn kept_back(&self, what: &str, own: &OwnIdentity) -> UpstreamTlsError {
+        let message = format!(
+            "the upstream {what}: it demands a client certificate, and accepts no signature that the \
+             key of ours, {} from {}, can make, so it was not shown",
+            own.leaf.summary(),
+            own.place
+        );
+        let help = "use a key of a kind that it accepts (some accept RSA alone, or ECDSA), or allow \
+                    the signatures of ours there";
+        self.error("upstream_no_common_signature", message, help)
+    }
+
     fn trust_us(&self, own: &OwnIdentity) -> String {
         format!(
             "the upstream must trust our issuer {} (its client CA), and the certificate must be in \
@@ -219,7 +241,7 @@ impl Attempt {
 
         let says = words(alert);
         match alert {
-            A::CertificateRequired | A::NoCertificate => self.demanded(says),
+            A::CertificateRequired | A::NoCertificate if self.own.is_none() => self.demanded(says),
             A::HandshakeFailure if self.asked && self.own.is_none() => self.demanded(says),
             A::NoApplicationProtocol => self.no_alpn(),
             A::ProtocolVersion => self.error(
@@ -239,7 +261,19 @@ impl Attempt {
                 "check `cipher_suites`, `curve_preferences` and the upstream's own; RSA key exchange \
                  and CBC suites are not supported here",
             ),
+            A::InternalError if !self.asked => self.error(
+                "upstream_internal_error",
+                format!("the upstream {says}"),
+                "its log knows why; servers in Go, such as the Collector, say so when their \
+                 certificate or key cannot be read",
+            ),
+            _ if is_about_protocol(alert) => self.error(
+                "upstream_tls_protocol_error",
+                format!("the upstream {says}, and means what we sent"),
+                "something between may change bytes, or its TLS library has a fault",
+            ),
             _ => match &self.own {
+                Some(own) if self.unfit => self.kept_back(says, own),
                 Some(own) if is_about_certificate(alert) || self.asked => {
                     let message = format!(
                         "the upstream {says}: it refused our certificate {} from {}",
@@ -268,6 +302,12 @@ impl Attempt {
                     "the upstream speaks a TLS version that is not allowed here",
                     "TLS 1.0 and 1.1 are not supported; for 1.2 look at `min_version`",
                 ),
+            P::NoCertificateRequestSignatureSchemesInCommon => self.error(
+                "upstream_no_common_signature",
+                "the upstream demands a client certificate, and accepts no signature of TLS 1.3 from \
+                 it",
+                "allow ECDSA or RSA-PSS with SHA-256 there",
+            ),
             other => self.error(
                 "upstream_no_common_cipher",
                 format!("the upstream and this exporter have no algorithm in common ({other:?})"),
@@ -294,51 +334,6 @@ impl Attempt {
             "the port speaks no TLS: use its TLS port, or `tls: { insecure: true }` (http:// for \
              otlp_http) if plaintext is meant",
         )
-    }
-}
-
-fn is_about_certificate(alert: AlertDescription) -> bool {
-    use AlertDescription as A;
-
-    matches!(
-        alert,
-        A::BadCertificate
-            | A::UnsupportedCertificate
-            | A::CertificateRevoked
-            | A::CertificateExpired
-            | A::CertificateUnknown
-            | A::UnknownCA
-            | A::AccessDenied
-            | A::DecryptError
-    )
-}
-
-/// What an alert says, to follow its sender.
-pub(crate) fn words(alert: AlertDescription) -> &'static str {
-    use AlertDescription as A;
-
-    match alert {
-        A::AccessDenied => "denied access (alert access_denied)",
-        A::BadCertificate => "says the certificate is bad (alert bad_certificate)",
-        A::CertificateExpired => "says the certificate is out of date (alert certificate_expired)",
-        A::CertificateRequired => "says a certificate is required (alert certificate_required)",
-        A::CertificateRevoked => "says the certificate is revoked (alert certificate_revoked)",
-        A::CertificateUnknown => {
-            "says there is something wrong with the certificate (alert certificate_unknown)"
-        }
-        A::DecryptError => "says a signature does not verify (alert decrypt_error)",
-        A::HandshakeFailure => "found nothing in common (alert handshake_failure)",
-        A::InsufficientSecurity => "wants stronger algorithms (alert insufficient_security)",
-        A::InternalError => "failed inside (alert internal_error)",
-        A::NoApplicationProtocol => "shares no protocol (alert no_application_protocol)",
-        A::ProtocolVersion => "shares no TLS version (alert protocol_version)",
-        A::UnknownCA => "does not know the CA (alert unknown_ca)",
-        A::UnrecognisedName => "does not serve that name (alert unrecognized_name)",
-        A::UnsupportedCertificate => {
-            "says the certificate is not for this use (alert unsupported_certificate)"
-        }
-        A::UserCanceled => "gave up (alert user_canceled)",
-        _ => "ended the handshake with an alert",
     }
 }
 

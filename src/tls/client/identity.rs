@@ -34,11 +34,12 @@ impl ResolvesClientCert for Resolver {
     fn resolve(
         &self,
         _root_hint_subjects: &[&[u8]],
-        _schemes: &[SignatureScheme],
+        schemes: &[SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
-        note_asked();
+        let own = self.0.as_ref();
+        note_asked(own.is_some_and(|own| own.certified.key.choose_scheme(schemes).is_none()));
         // Also when the hints name other CAs: a refusal says more than silence.
-        self.0.as_ref().map(|own| Arc::clone(&own.certified))
+        own.map(|own| Arc::clone(&own.certified))
     }
 
     fn has_certs(&self) -> bool {

@@ -1,5 +1,6 @@
 //! The exporter's side: one `tls` block of an exporter, loaded, and handshakes with upstreams.
 
+mod alert;
 mod connector;
 mod explain;
 mod identity;
@@ -25,8 +26,9 @@ use crate::tls::revocation::{self, Revocations};
 use crate::tls::verifier::{NoVerifier, ServerVerifier};
 use crate::tls::{expiry, own, profile, time};
 
+pub(crate) use alert::{is_about_protocol, words as alert_words};
 pub(crate) use connector::Connector;
-pub(crate) use explain::{UpstreamTlsError, tls_error, words as alert_words};
+pub(crate) use explain::{UpstreamTlsError, tls_error};
 pub(crate) use identity::OwnIdentity;
 pub(crate) use reload::files;
 pub(crate) use standing::Standing;

@@ -235,3 +235,38 @@ async fn an_upstream_that_speaks_no_tls_is_named() {
     let error = outcome.unwrap_err();
     assert!(error.to_string().contains("HTTP/1.1 400 Bad Request"), "{error}");
 }
+
+/// Guarantees: what no program at hand does has its words, too.
+#[test]
+fn failures_without_a_known_trigger_are_told() {
+    use std::io::{Error as IoError, ErrorKind};
+
+    use rustls::{AlertDescription, Error, PeerIncompatible};
+
+    let attempt = explain::Attempt::new("10.0.0.7:4317", "otel", None);
+    let tls = |error| IoError::new(ErrorKind::InvalidData, error);
+    for (error, reason, part) in [
+        (
+            IoError::from(ErrorKind::HostUnreachable),
+            "upstream_unreachable",
+            "the connection was lost during the handshake: host unreachable; check routes",
+        ),
+        (
+            tls(Error::PeerIncompatible(
+                PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon,
+            )),
+            "upstream_no_common_signature",
+            "demands a client certificate, and accepts no signature of TLS 1.3",
+        ),
+        (
+            tls(Error::AlertReceived(AlertDescription::AccessDenied)),
+            "upstream_alert",
+            "the upstream denied access (alert access_denied); its log knows why",
+        ),
+    ] {
+        let told = attempt.failed(&error, None, &[0x16]);
+        assert_eq!(told.reason(), reason, "{told}");
+        let text = told.to_string();
+        assert!(text.starts_with("TLS to 10.0.0.7:4317: ") && text.contains(part), "{text}");
+    }
+}

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 
 use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible};
 
-use crate::tls::client::{alert_words, tls_error};
+use crate::tls::client::{alert_words, is_about_protocol, tls_error};
 use crate::tls::inspect::{named, shown};
 use crate::tls::recorded::is_tls;
 use crate::tls::refusal::hello::Hello;
@@ -156,6 +156,11 @@ impl Handshake<'_> {
                 format!("{words} after our answer"),
                 "its TLS settings leave nothing in common with this listener",
             ),
+            _ if is_about_protocol(alert) => self.refusal(
+                "tls_protocol_error",
+                format!("{words}, and means what we sent"),
+                "something between may change bytes, or its TLS library has a fault",
+            ),
             _ => self.refusal(
                 "peer_rejected_us",
                 format!("does not accept our certificate {own_summary}: it {words}"),
@@ -205,9 +210,14 @@ impl Handshake<'_> {
                     "accepts no signature that our key can make".to_owned(),
                     "a client that knows RSA only needs a listener with an RSA key",
                 ),
+            P::IncorrectCertificateTypeExtension => self.refusal(
+                "tls_incompatible",
+                "takes raw public keys alone, and this listener has a certificate".to_owned(),
+                "allow X.509 certificates there",
+            ),
             other => self.refusal(
                 "tls_incompatible",
-                format!("has nothing in common with this listener ({other:?})"),
+                format!("does not offer what every TLS client must ({other:?})"),
                 "update its TLS library",
             ),
         }

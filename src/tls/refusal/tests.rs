@@ -74,6 +74,21 @@ fn every_error_of_the_library_has_a_reason_and_a_next_step() {
         ),
         (Error::NoApplicationProtocol, "no_common_protocol", "imap"),
         (Error::DecryptError, "tls_protocol_error", "broke the TLS protocol"),
+        (
+            Error::AlertReceived(Alert::DecodeError),
+            "tls_protocol_error",
+            "cannot read a message (alert decode_error), and means what we sent",
+        ),
+        (
+            Error::PeerIncompatible(PeerIncompatible::IncorrectCertificateTypeExtension),
+            "tls_incompatible",
+            "takes raw public keys alone",
+        ),
+        (
+            Error::PeerIncompatible(PeerIncompatible::NullCompressionRequired),
+            "tls_incompatible",
+            "does not offer what every TLS client must (NullCompressionRequired)",
+        ),
     ];
     for (error, reason, part) in rows {
         let refusal = explain(&hello(0x0303), &tls(error));

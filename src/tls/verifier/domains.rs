@@ -5,7 +5,6 @@
 //! demanded of it, its chain ends in a CA of the trust domain that its id names, without leniency.
 //! A trust domain whose CAs have all expired loses its ids, and the others keep theirs.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use rustls::CertificateError;
@@ -18,7 +17,7 @@ use crate::metrics::End;
 use crate::tls::anchors::{self, Anchors};
 use crate::tls::inspect::{self, CertificateFacts, Purpose, named};
 use crate::tls::verifier::explain;
-use crate::tls::verifier::judge::{Fault, Judge, is_same};
+use crate::tls::verifier::judge::{Doubts, Fault, Judge};
 
 /// The CAs of each trust domain. Where there are none, ids are not looked at.
 #[derive(Debug, Default)]
@@ -87,11 +86,11 @@ impl Judge {
             return Err(unknown_domain(facts, &id, self.domains.0.keys()));
         };
         for bundle in bundles {
-            let doubt = Cell::new(None);
-            match self.chain(bundle, leaf, intermediates, now, &doubt) {
+            let doubts = Doubts::default();
+            match self.chain(bundle, leaf, intermediates, now, &doubts) {
                 Ok(()) => return Ok(()),
                 Err(error) => {
-                    if let Some(doubt) = doubt.take().filter(|doubt| is_same(doubt, &error)) {
+                    if let Some(doubt) = doubts.behind(&error) {
                         return Err(explain::doubted(self.side, doubt, facts));
                     }
                 }

@@ -146,7 +146,7 @@ fn words(
         return unsupported::key(side, leaf, true);
     }
     match error {
-        E::CertExpired { .. } | E::CertNotValidYet { .. } => {
+        E::CertExpired { .. } | E::CertNotValidYet { .. } | E::InvalidCertValidity => {
             match chain.iter().find(|facts| !facts.holds_at(now)) {
                 Some(issuer) => dates(side, issuer, "an issuer that it came with", now),
                 None => dates(side, leaf, "it", now),

@@ -1,6 +1,6 @@
 //! The decision about one presented chain.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -106,8 +106,8 @@ impl Judge {
         now: UnixTime,
     ) -> Result<Option<Leniency>, Fault> {
         let facts = inspect::describe(leaf);
-        let doubt = Cell::new(None);
-        let refused = match self.chain(&self.anchors, leaf, intermediates, now, &doubt) {
+        let doubts = Doubts::default();
+        let refused = match self.chain(&self.anchors, leaf, intermediates, now, &doubts) {
             Ok(()) => match &facts {
                 // Its proof of possession would fail, in words that say nothing of its size.
                 Some(facts) if facts.key.is_weak_rsa() => {
@@ -127,7 +127,7 @@ impl Judge {
         let Some(facts) = facts else {
             return Err(explain::unreadable(self.side, &refused));
         };
-        if let Some(doubt) = doubt.take().filter(|doubt: &Doubt| is_same(doubt, &refused)) {
+        if let Some(doubt) = doubts.behind(&refused) {
             return Err(explain::doubted(self.side, doubt, facts));
         }
         let Some((leniency, signer)) = self.lenient(leaf, &facts, &refused, now) else {
@@ -171,7 +171,7 @@ impl Judge {
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
-        doubt: &Cell<Option<Doubt>>,
+        doubts: &Doubts,
     ) -> Result<(), webpki::Error> {
         let leaf = EndEntityCert::try_from(leaf)?;
         let intermediates = candidates(intermediates);
@@ -186,7 +186,7 @@ impl Judge {
             let Some(lists) = &self.revocations else { return Ok(()) };
             lists.check_path(path, seconds(now)).map_err(|found| {
                 let error = found.kind.error();
-                doubt.set(Some(found));
+                doubts.add(found);
                 error
             })
         };
@@ -235,9 +235,28 @@ fn seconds(at: UnixTime) -> i64 {
     i64::try_from(at.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Another path may have failed for another reason, which is then the one to tell.
-pub(super) fn is_same(doubt: &Doubt, error: &webpki::Error) -> bool {
-    std::mem::discriminant(&doubt.kind.error()) == std::mem::discriminant(error)
+/// What was doubted on the paths that were tried, the first of each kind. Which path's failure is
+/// the one to tell is known at the end only.
+#[derive(Debug, Default)]
+pub(super) struct Doubts(RefCell<Vec<Doubt>>);
+
+impl Doubts {
+    fn add(&self, doubt: Doubt) {
+        let mut known = self.0.borrow_mut();
+        if known.iter().all(|other| other.kind != doubt.kind) {
+            known.push(doubt);
+        }
+    }
+
+    /// The one that became this error.
+    pub(super) fn behind(&self, error: &webpki::Error) -> Option<Doubt> {
+        let is_it = |doubt: &Doubt| {
+            std::mem::discriminant(&doubt.kind.error()) == std::mem::discriminant(error)
+        };
+        let mut known = self.0.borrow_mut();
+        let at = known.iter().position(is_it)?;
+        Some(known.swap_remove(at))
+    }
 }
 
 /// Says once for each certificate of this process that it was accepted leniently.

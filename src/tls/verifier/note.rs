@@ -16,6 +16,8 @@ pub(crate) struct Note {
     pub(crate) fault: Option<Fault>,
     /// Whether the peer asked for a certificate of ours.
     pub(crate) asked: bool,
+    /// Whether ours was kept back, since the peer accepts no signature that our key can make.
+    pub(crate) unfit: bool,
 }
 
 /// Runs a handshake and returns what was noted meanwhile.
@@ -35,8 +37,11 @@ pub(super) fn note_fault(fault: &Fault) {
     });
 }
 
-pub(in crate::tls) fn note_asked() {
-    let _nobody = NOTE.try_with(|note| note.borrow_mut().asked = true);
+pub(in crate::tls) fn note_asked(unfit: bool) {
+    let _nobody = NOTE.try_with(|note| {
+        let mut note = note.borrow_mut();
+        (note.asked, note.unfit) = (true, unfit);
+    });
 }
 
 tokio::task_local! {

@@ -27,23 +27,35 @@ pub(super) fn words(
             ),
             "re-issue it without marking that extension critical".to_owned(),
         ),
-        E::NameConstraintViolation => (
-            pick(side, "client_cert_name_constraint", "upstream_cert_name_constraint"),
-            outside(leaf),
-            "issue it under a CA whose name constraints allow these names".to_owned(),
-        ),
+        E::NameConstraintViolation
+        | E::MalformedNameConstraint
+        | E::InvalidNetworkMaskConstraint
+        | E::MalformedDnsIdentifier => {
+            let (why, help) = constrained(leaf, chain, error);
+            let reason = pick(side, "client_cert_name_constraint", "upstream_cert_name_constraint");
+            (reason, why, help.to_owned())
+        }
         E::MaximumSignatureChecksExceeded
         | E::MaximumPathBuildCallsExceeded
+        | E::MaximumNameConstraintComparisonsExceeded
         | E::PathLenConstraintViolated
         | E::MaximumPathDepthExceeded
         | E::EndEntityUsedAsCa => {
             let (why, help) = path(judge, leaf, chain, error);
             (pick(side, "client_cert_chain", "upstream_cert_chain"), why, help)
         }
-        E::BadDer | E::BadDerTime | E::MalformedExtensions | E::InvalidSerialNumber => {
+        E::BadDer
+        | E::BadDerTime
+        | E::MalformedExtensions
+        | E::InvalidSerialNumber
+        | E::ExtensionValueInvalid
+        | E::TrailingData(_) => {
             let what = match error {
                 E::InvalidSerialNumber => "its serial number is not a positive one".to_owned(),
                 E::BadDerTime => "a date in it is not one that can be read".to_owned(),
+                E::ExtensionValueInvalid => {
+                    "it or an issuer that it came with has one extension twice".to_owned()
+                }
                 other => format!("it is not encoded as the standard says ({other:?})"),
             };
             (
@@ -57,6 +69,37 @@ pub(super) fn words(
             pick(side, "client_cert_rejected", "upstream_cert_rejected"),
             format!("path validation refuses it ({error:?})"),
             "`portcullis certs show FILE` says what is unusual about it".to_owned(),
+        ),
+    }
+}
+
+/// Why and help for names that a CA may not vouch for, or that cannot be compared with what it may.
+fn constrained(
+    leaf: &CertificateFacts,
+    chain: &[CertificateFacts],
+    error: &webpki::Error,
+) -> (String, &'static str) {
+    use webpki::Error as E;
+
+    let who = chain.iter().find(|issuer| issuer.name_constraints).map_or_else(
+        || "a CA of its chain".to_owned(),
+        |issuer| format!("its issuer {}", named(&issuer.identity.subject)),
+    );
+    match error {
+        E::NameConstraintViolation => {
+            (outside(leaf), "issue it under a CA whose name constraints allow these names")
+        }
+        E::MalformedDnsIdentifier => (
+            format!(
+                "{who} has name constraints, and one of its names is no name to compare with them: {}",
+                names(leaf)
+            ),
+            "re-issue it with names of hosts alone",
+        ),
+        _ => (
+            format!("{who} has name constraints that cannot be read"),
+            "re-issue that CA: a DNS constraint is a domain such as example.com, without `*`, and an \
+             IP constraint an address with a mask of leading ones",
         ),
     }
 }
@@ -119,6 +162,10 @@ fn path(
                  intermediates"
             ),
             format!("put one of its intermediates into {place}, or issue it nearer to its root"),
+        ),
+        E::MaximumNameConstraintComparisonsExceeded => (
+            "it has more names than are compared with the name constraints of its CA".to_owned(),
+            "issue it with fewer names".to_owned(),
         ),
         _ => (
             format!(

@@ -3,6 +3,7 @@
 
 mod authority;
 mod files;
+mod misheard;
 mod odd;
 mod program;
 mod rare;

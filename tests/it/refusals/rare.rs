@@ -66,12 +66,69 @@ fn chained(pki: &TestPki, name: &str, issuer: &str, extensions: &str, sent: &[&s
     pki.write(&format!("{name}.chain"), chain);
 }
 
-/// Scenario: `curl` sends chains: one longer than its CA allows, one through an issuer that is no CA,
-/// one with eight intermediates, a name that the CA may not vouch for, and a URI that no check can
-/// compare; beside them a chain that is sound.
-/// Guarantees: each is named with what mends it; the sound one is served.
-#[test]
-fn rare_faults_of_chains_are_named() {
+/// Who shows it, reason, why and help.
+const CHAINS: [[&str; 4]; 9] = [
+    [
+        "too-deep",
+        "client_cert_chain",
+        "its chain of 3 certificates is longer than one of its CAs allows (`pathlen` of",
+        "issue it under the CA that sets the limit, or re-issue that CA with a larger pathlen",
+    ],
+    [
+        "of-no-ca",
+        "client_cert_chain",
+        "its issuer CN=no-ca is no CA (it lacks basicConstraints CA:TRUE)",
+        "issue it under a CA; if that issuer is meant to be one, re-issue it with",
+    ],
+    [
+        "of-eight",
+        "client_cert_chain",
+        "its chain of 9 certificates is longer than is followed, which is six intermediates",
+        "put one of its intermediates into my-ca.crt, or issue it nearer to its root",
+    ],
+    [
+        "elsewhere",
+        "client_cert_name_constraint",
+        "its names are outside of what its CA may vouch for: DNS:otel.elsewhere.net",
+        ALLOWS,
+    ],
+    [
+        "spiffe",
+        "client_cert_name_constraint",
+        "or its CA constrains URIs, which cannot be checked: URI:spiffe://example.com/a",
+        ALLOWS,
+    ],
+    [
+        "of-stars",
+        "client_cert_name_constraint",
+        "its issuer CN=stars has name constraints that cannot be read",
+        "a DNS constraint is a domain such as example.com, without `*`",
+    ],
+    [
+        "of-holes",
+        "client_cert_name_constraint",
+        "its issuer CN=holes has name constraints that cannot be read",
+        "an IP constraint an address with a mask of leading ones",
+    ],
+    [
+        "no-host",
+        "client_cert_name_constraint",
+        "its issuer CN=bound has name constraints, and one of its names is no name to compare \
+     with them: DNS:our shop",
+        "re-issue it with names of hosts alone",
+    ],
+    [
+        "of-backwards",
+        "client_cert_expired",
+        "an issuer that it came with, CN=backwards (issuer CN=my-ca, serial ",
+        "renew it",
+    ],
+];
+
+const ALLOWS: &str = "issue it under a CA whose name constraints allow these names";
+
+/// `NAME.chain` of all of them, and of `sound`.
+fn chains() -> TestPki {
     let pki = TestPki::new();
     make_ca(&pki, "my-ca");
     let client = "extendedKeyUsage=clientAuth";
@@ -94,46 +151,33 @@ fn rare_faults_of_chains_are_named() {
     chained(&pki, "elsewhere", "bound", &san("DNS:otel.elsewhere.net"), &["bound"]);
     chained(&pki, "uris", "my-ca", &bound("URI:example.com"), &[]);
     chained(&pki, "spiffe", "uris", &san("URI:spiffe://example.com/a"), &["uris"]);
+    chained(&pki, "stars", "my-ca", &bound("DNS:*.example.com"), &[]);
+    chained(&pki, "of-stars", "stars", &san("DNS:otel.example.com"), &["stars"]);
+    chained(&pki, "holes", "my-ca", &bound("IP:10.0.0.0/255.0.255.0"), &[]);
+    chained(&pki, "of-holes", "holes", &san("IP:10.1.2.3"), &["holes"]);
+    chained(&pki, "no-host", "bound", &san("DNS:our shop"), &["bound"]);
+    request(&pki, "backwards", P256);
+    // It ends before it begins.
+    sign(&pki, "backwards", "my-ca", SUB_CA, "-days -1");
+    chained(&pki, "of-backwards", "backwards", client, &["backwards"]);
+    pki
+}
 
+/// Scenario: `curl` sends chains: one longer than its CA allows, one through an issuer that is no CA,
+/// one with eight intermediates, one through an issuer that ended before it began, a name that the CA
+/// may not vouch for, names and constraints that no check can compare; beside them a chain that is
+/// sound.
+/// Guarantees: each is named with what mends it; the sound one is served.
+#[test]
+fn rare_faults_of_chains_are_named() {
+    let pki = chains();
     let program = Program::start(&pki, "client_ca_file: my-ca.crt");
     let url = format!("https://localhost:{}/v1/traces", program.port);
     let post = |name: &str| {
         let who = format!("--cacert ca.crt --cert {name}.chain --key {name}.key");
         curl(&pki, &format!("{who} -H content-type:application/json --data {{}} {url}"))
     };
-    let allows = "issue it under a CA whose name constraints allow these names";
-    for (name, reason, why, help) in [
-        (
-            "too-deep",
-            "client_cert_chain",
-            "its chain of 3 certificates is longer than one of its CAs allows (`pathlen` of",
-            "issue it under the CA that sets the limit, or re-issue that CA with a larger pathlen",
-        ),
-        (
-            "of-no-ca",
-            "client_cert_chain",
-            "its issuer CN=no-ca is no CA (it lacks basicConstraints CA:TRUE)",
-            "issue it under a CA; if that issuer is meant to be one, re-issue it with",
-        ),
-        (
-            "of-eight",
-            "client_cert_chain",
-            "its chain of 9 certificates is longer than is followed, which is six intermediates",
-            "put one of its intermediates into my-ca.crt, or issue it nearer to its root",
-        ),
-        (
-            "elsewhere",
-            "client_cert_name_constraint",
-            "its names are outside of what its CA may vouch for: DNS:otel.elsewhere.net",
-            allows,
-        ),
-        (
-            "spiffe",
-            "client_cert_name_constraint",
-            "or its CA constrains URIs, which cannot be checked: URI:spiffe://example.com/a",
-            allows,
-        ),
-    ] {
+    for [name, reason, why, help] in CHAINS {
         let said = post(name);
         assert!(said.contains("alert"), "{name}: {said}");
         assert_says(&program.refusal(name), name, reason, why, help);

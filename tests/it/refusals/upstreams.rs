@@ -14,9 +14,9 @@ use super::{P256, request, sign};
 use crate::support::pki::TestPki;
 
 /// `openssl s_server` in the folder; killed with the value.
-struct Server {
+pub(super) struct Server {
     child: Child,
-    port: u16,
+    pub(super) port: u16,
 }
 
 impl Drop for Server {
@@ -28,7 +28,7 @@ impl Drop for Server {
 
 impl Server {
     /// Words are split at spaces; files are relative to the folder.
-    fn start(pki: &TestPki, words: &str) -> Self {
+    pub(super) fn start(pki: &TestPki, words: &str) -> Self {
         let mut child = Command::new("openssl")
             .args(["s_server", "-accept", "127.0.0.1:0", "-alpn", "h2"])
             .args(words.split_whitespace())
@@ -49,7 +49,7 @@ impl Server {
 }
 
 /// A gateway with a receiver for each of these exporters, and no limit on what it logs.
-fn gateway(pki: &TestPki, exporters: &[(String, String)]) -> Program {
+pub(super) fn gateway(pki: &TestPki, exporters: &[(String, String)]) -> Program {
     let (mut receivers, mut blocks, mut pipelines) = (String::new(), String::new(), String::new());
     for (id, block) in exporters {
         let name = id.replace('/', "-");
@@ -76,19 +76,19 @@ const SPAN: &str = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":
 "0102030405060708090a0b0c0d0e0f10","spanId":"0102030405060708","name":"a"}]}]}]}"#;
 
 /// Where senders reach each exporter.
-fn entrances(program: &Program, exporters: &[(String, String)]) -> Vec<u16> {
+pub(super) fn entrances(program: &Program, exporters: &[(String, String)]) -> Vec<u16> {
     let receiver = |id: &str| format!("receivers.otlp/{}.protocols.http", id.replace('/', "-"));
     exporters.iter().map(|(id, _)| program.port_of(&receiver(id))).collect()
 }
 
 /// Sends a span through the exporter behind this port; what the sender was told.
-fn send(pki: &TestPki, port: u16) -> String {
+pub(super) fn send(pki: &TestPki, port: u16) -> String {
     let url = format!("http://127.0.0.1:{port}/v1/traces");
     curl(pki, &format!("-H content-type:application/json --data @span.json {url}"))
 }
 
 /// The lines about failed exports of all these exporters.
-fn failures(program: &Program, exporters: &[(String, String)]) -> Vec<Value> {
+pub(super) fn failures(program: &Program, exporters: &[(String, String)]) -> Vec<Value> {
     let is = |line: &Value, id: &str| line["exporter"] == id && !line["items"].is_null();
     let lines = program.collect(|lines| {
         let untold = exporters.iter().filter(|(id, _)| !lines.iter().any(|line| is(line, id)));
@@ -99,7 +99,7 @@ fn failures(program: &Program, exporters: &[(String, String)]) -> Vec<Value> {
 }
 
 /// Both kinds of exporter to a server.
-fn both(name: &str, port: u16, more: &str) -> [(String, String); 2] {
+pub(super) fn both(name: &str, port: u16, more: &str) -> [(String, String); 2] {
     [
         (format!("otlp_grpc/{name}"), format!("endpoint: 'localhost:{port}', {more}")),
         (format!("otlp_http/{name}"), format!("endpoint: 'https://localhost:{port}', {more}")),

@@ -38,7 +38,8 @@ fn programs_that_speak_no_tls_are_named_for_whoever_looks() {
     assert!(Command::new("bash").args(["-c", &check]).status().unwrap().success());
     let why = "connected and closed without a word";
     assert_is(&program.refusal("port check"), "port check", "probe", why, "debug");
-    for scheme in ["mqtt", "dict", "gopher"] {
+    // The last speaks SSH.
+    for scheme in ["mqtt", "dict", "gopher", "sftp"] {
         curl(&pki, &format!("{scheme}://127.0.0.1:{port}/topic"));
         let why = "sent something that is not TLS";
         assert_is(&program.refusal(scheme), scheme, "not_tls", why, "debug");
@@ -163,29 +164,61 @@ fn a_client_that_finds_no_room_is_told_of() {
     assert_eq!(line["help"], "raise `max_handshakes`, or find who connects so often");
 }
 
-/// Scenario: something between `openssl s_client` and the gateway changes a byte.
+/// Scenario: a network breaks in the middle of the first message of `openssl s_client`.
+/// Guarantees: named at level `debug`, as it is nothing that its owner could mend.
+#[test]
+fn a_client_whose_network_breaks_in_its_first_message_is_named() {
+    let pki = TestPki::new();
+    let program = listening(&pki, "");
+    let Behind { hello, .. } = Behind::new(&pki);
+    let mut gateway = connect(program.port);
+    gateway.write_all(&hello[..hello.len() / 2]).unwrap();
+    drop(gateway);
+    let why = "closed the connection inside its first message";
+    let line = program.refusal("half a hello");
+    assert_is(&line, "half a hello", "closed_during_handshake", why, "debug");
+}
+
+/// Passes bytes on until either side ends, and says goodbye to both; changes the last of each
+/// piece if `changes`.
+pub(super) fn pass_on(mut from: TcpStream, mut to: TcpStream, changes: bool) {
+    let mut bytes = [0; 8192];
+    while let Ok(count @ 1..) = from.read(&mut bytes) {
+        bytes[count - 1] ^= u8::from(changes);
+        if to.write_all(&bytes[..count]).is_err() {
+            break;
+        }
+    }
+    let _gone = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+}
+
+/// Scenario: something between `openssl s_client` and the gateway changes a byte of what the one says,
+/// or the other.
 /// Guarantees: that is told apart from a bad certificate.
 #[test]
 fn a_handshake_that_was_changed_on_its_way_is_told() {
     let pki = TestPki::new();
-    let program = listening(&pki, "");
-    let Behind { mut client, hello, _program } = Behind::new(&pki);
-    let mut gateway = connect(program.port);
-    gateway.write_all(&hello).unwrap();
-    let (mut back, mut answers) = (client.try_clone().unwrap(), gateway.try_clone().unwrap());
-    let answering = std::thread::spawn(move || {
-        let _ended = std::io::copy(&mut answers, &mut back);
-        let _gone = back.shutdown(Shutdown::Both);
-    });
-    let mut bytes = [0; 8192];
-    while let Ok(count @ 1..) = client.read(&mut bytes) {
-        bytes[count - 1] ^= 1;
-        if gateway.write_all(&bytes[..count]).is_err() {
-            break;
-        }
+    for (changes_ours, why, help) in [
+        (
+            false,
+            "broke the TLS protocol (",
+            "something between may change bytes, or it is not a TLS client",
+        ),
+        (
+            true,
+            "cannot decrypt a message (alert bad_record_mac), and means what we sent",
+            "something between may change bytes, or its TLS library has a fault",
+        ),
+    ] {
+        // One that is told of once is not told of again so soon.
+        let program = listening(&pki, "");
+        let Behind { client, hello, _program } = Behind::new(&pki);
+        let mut gateway = connect(program.port);
+        gateway.write_all(&hello).unwrap();
+        let (back, answers) = (client.try_clone().unwrap(), gateway.try_clone().unwrap());
+        let answering = std::thread::spawn(move || pass_on(answers, back, changes_ours));
+        pass_on(client, gateway, !changes_ours);
+        answering.join().unwrap();
+        assert_says(&program.refusal("changed"), "changed", "tls_protocol_error", why, help);
     }
-    answering.join().unwrap();
-    let why = "broke the TLS protocol (";
-    let help = "something between may change bytes, or it is not a TLS client";
-    assert_says(&program.refusal("changed"), "changed", "tls_protocol_error", why, help);
 }

@@ -2,6 +2,7 @@
 
 mod large;
 mod openssl;
+mod paths;
 
 use std::time::Duration;
 
