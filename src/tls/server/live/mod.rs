@@ -4,22 +4,26 @@
 //! in force, when a certificate, list or anchor runs out and when the clock is set; and that
 //! whoever connects while that goes on is not missed. Nothing of it runs where requests do.
 
-use std::collections::HashMap;
+mod connected;
+mod loss;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use rustls_pki_types::CertificateDer;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::metrics::Metrics;
 use crate::tls::file::give_way;
 use crate::tls::reload::Snapshot as _;
 use crate::tls::server::ServerSnapshot;
+use crate::tls::server::live::connected::{Client, Connected, Judged, Key, hash_of};
 use crate::tls::store::Watch;
+use crate::tls::time;
 use crate::tls::verifier::{Fault, Verdict};
-use crate::tls::{inspect, time};
+
+pub(crate) use loss::Loss;
 
 /// Who is connected; clones share it.
 #[derive(Clone, Debug)]
@@ -34,51 +38,8 @@ struct Shared {
     earlier: Notify,
 }
 
-#[derive(Debug, Default)]
-struct Connected {
-    clients: HashMap<Key, Entry>,
-    /// Another one begins when the clock is set: what was noted by the old clock stays apart.
-    era: u64,
-    /// When the next round is planned, in Unix seconds.
-    next_round: i64,
-}
-
-/// Era, and hash of the chain.
-type Key = (u64, [u8; 32]);
-
 /// One to be judged, and by which time.
 type Due = (Key, Arc<Client>, i64);
-
-#[derive(Debug)]
-struct Entry {
-    client: Arc<Client>,
-    connections: usize,
-    /// Number of the snapshot that judged last.
-    generation: u64,
-    /// When to judge again without any other cause, in Unix seconds.
-    again_at: i64,
-}
-
-#[derive(Debug)]
-struct Client {
-    chain: Vec<CertificateDer<'static>>,
-    /// When each certificate of the chain ends.
-    ends: Vec<i64>,
-    /// What the clocks showed when it came.
-    came: (i64, Instant),
-    lost: watch::Sender<Option<Loss>>,
-}
-
-/// Why a connection may not go on.
-#[derive(Clone, Debug)]
-pub(crate) struct Loss {
-    /// Stable reason code.
-    pub(crate) reason: &'static str,
-    /// Why, and what to do next.
-    pub(crate) message: String,
-    /// How long what was begun may take; `None` when the connection must end at once.
-    pub(crate) grace: Option<Duration>,
-}
 
 /// One connection's place among those of its client; given up when dropped.
 #[derive(Debug)]
@@ -117,19 +78,6 @@ impl Drop for Standing {
     }
 }
 
-impl Loss {
-    /// Fail closed: nobody would tell of a loss any more.
-    pub(crate) fn unknown() -> Self {
-        Self {
-            reason: "trust_unknown",
-            message: "the gateway cannot judge this connection's certificate any more; connect \
-                      again"
-                .to_owned(),
-            grace: None,
-        }
-    }
-}
-
 impl Live {
     /// Nobody is connected yet. [`Self::judge`] must run for anybody to lose trust.
     pub(crate) fn new(snapshots: Watch<ServerSnapshot>, metrics: Metrics) -> Self {
@@ -148,22 +96,31 @@ impl Live {
     /// Notes a connection whose chain, leaf first, was accepted by this snapshot.
     pub(crate) fn note(&self, chain: &[CertificateDer<'_>], by: &ServerSnapshot) -> Standing {
         let hash = hash_of(chain);
+        let judged = judged(by);
         let mut connected = self.connected();
         let key = (connected.era, hash);
-        if let Some(entry) = connected.clients.get_mut(&key) {
-            entry.connections += 1;
-            let client = Arc::clone(&entry.client);
-            return Standing { live: self.clone(), key, client };
+        if let Some(entry) = connected.join(key, judged) {
+            let (client, again_at) = (Arc::clone(&entry.client), entry.again_at);
+            return self.standing(key, client, again_at, connected, by);
         }
-        let client = Arc::new(Client::new(chain));
-        let again_at = client.judge_again(by, time::now());
-        let entry = Entry {
-            client: Arc::clone(&client),
-            connections: 1,
-            generation: by.generation,
-            again_at,
-        };
-        connected.clients.insert(key, entry);
+        drop(connected);
+        // Reading a long chain takes a while, and nobody else should wait for it.
+        let client = Client::new(chain);
+        let mut connected = self.connected();
+        let key = (connected.era, hash);
+        let entry = connected.admit(key, client, judged);
+        let (client, again_at) = (Arc::clone(&entry.client), entry.again_at);
+        self.standing(key, client, again_at, connected, by)
+    }
+
+    fn standing(
+        &self,
+        key: Key,
+        client: Arc<Client>,
+        again_at: i64,
+        connected: MutexGuard<'_, Connected>,
+        by: &ServerSnapshot,
+    ) -> Standing {
         let planned = connected.next_round;
         drop(connected);
         // Looked at last: whatever is published from now on finds the entry.
@@ -226,7 +183,7 @@ impl Live {
                 }
                 Err(_panicked) => {
                     for (key, client, _now) in some {
-                        self.lose(key, client, Loss::unknown());
+                        self.lose(key, client, &snapshot, Loss::unknown());
                     }
                 }
             }
@@ -237,14 +194,18 @@ impl Live {
     /// Who must be judged now, and by which time; plans the next round.
     fn due(&self, snapshot: &ServerSnapshot) -> Vec<Due> {
         let (clock, steady) = (time::now(), Instant::now());
+        let Judged { generation, again_at } = judged(snapshot);
         let mut connected = self.connected();
         let mut due = Vec::new();
         let mut next_round = i64::MAX;
         for (key, entry) in &mut connected.clients {
             let now = entry.client.now(clock, steady);
-            if entry.generation != snapshot.generation || entry.again_at <= now {
-                entry.generation = snapshot.generation;
-                entry.again_at = entry.client.judge_again(snapshot, now);
+            // Those whom a newer one let in are judged by that one, which is at hand.
+            let is_due = entry.generation < generation
+                || entry.generation == generation && entry.again_at <= now;
+            if is_due {
+                entry.generation = generation;
+                entry.again_at = entry.client.judge_again(again_at, now);
                 due.push((*key, Arc::clone(&entry.client), now));
             }
             // In terms of the clock, which may be behind the client's own.
@@ -276,50 +237,29 @@ impl Live {
             reported.tell(&fault);
             return;
         }
-        self.0.metrics.live_reverified(result);
         let message = format!(
             "the certificate that opened this connection is not accepted any more: {}; {}",
             fault.why, fault.help
         );
-        self.lose(key, client, Loss { reason: fault.reason, message, grace });
+        if self.lose(key, client, snapshot, Loss { reason: fault.reason, message, grace }) {
+            self.0.metrics.live_reverified(result);
+        }
     }
 
-    fn lose(&self, key: &Key, client: &Arc<Client>, loss: Loss) {
-        let mut connected = self.connected();
-        // Whoever is let in from now on is not among the lost.
-        if connected.clients.get(key).is_some_and(|entry| Arc::ptr_eq(&entry.client, client)) {
-            connected.clients.remove(key);
+    /// `false` if a newer snapshot has let the client in since, and that one will judge it.
+    fn lose(&self, key: &Key, client: &Arc<Client>, by: &ServerSnapshot, loss: Loss) -> bool {
+        let is_lost = self.connected().strike(key, client, by.generation);
+        if is_lost {
+            client.lost.send_replace(Some(loss));
         }
-        drop(connected);
-        client.lost.send_replace(Some(loss));
+        is_lost
     }
 }
 
-impl Client {
-    fn new(chain: &[CertificateDer<'_>]) -> Self {
-        let ends = chain.iter().filter_map(|der| inspect::describe(der));
-        Self {
-            ends: ends.map(|facts| facts.not_after).collect(),
-            chain: chain.iter().map(|der| der.clone().into_owned()).collect(),
-            came: (time::now(), Instant::now()),
-            lost: watch::Sender::new(None),
-        }
-    }
-
-    /// The time that this client is judged by. A clock that is set back makes nobody's certificate
-    /// last longer.
-    fn now(&self, clock: i64, steady: Instant) -> i64 {
-        let (came, since) = self.came;
-        let passed = steady.saturating_duration_since(since).as_secs();
-        clock.max(came.saturating_add_unsigned(passed))
-    }
-
-    /// When the snapshot may think otherwise of it, if nothing else happens.
-    fn judge_again(&self, snapshot: &ServerSnapshot, now: i64) -> i64 {
-        let own = self.ends.iter().filter(|end| **end >= now).map(|end| end.saturating_add(1));
-        let its = snapshot.judge_again().map(time::seconds).filter(|at| *at > now);
-        own.chain(its).min().unwrap_or(i64::MAX)
-    }
+/// A look at every date of its files: not to be done with a lock held, or for each client.
+fn judged(snapshot: &ServerSnapshot) -> Judged {
+    let again_at = snapshot.judge_again().map(time::seconds);
+    Judged { generation: snapshot.generation, again_at }
 }
 
 /// What is told of clients that stay, although they would be refused.
@@ -365,17 +305,6 @@ async fn in_order(due: Vec<Due>, snapshot: &Arc<ServerSnapshot>) -> Vec<Due> {
 
 fn judge_one(snapshot: &ServerSnapshot, client: &Client, now: i64) -> Verdict {
     snapshot.verdict(&client.chain, time::unix(now))
-}
-
-fn hash_of(chain: &[CertificateDer<'_>]) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
-    for der in chain {
-        context.update(&u64::try_from(der.len()).unwrap_or(u64::MAX).to_be_bytes());
-        context.update(der);
-    }
-    let mut hash = [0; 32];
-    hash.copy_from_slice(context.finish().as_ref());
-    hash
 }
 
 /// Verifications in one go, some ten milliseconds of one core.

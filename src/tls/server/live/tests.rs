@@ -167,6 +167,29 @@ async fn nobody_slips_through_while_trust_changes() {
     assert!(again.client.lost.borrow().is_none());
 }
 
+/// Scenario: trust in a CA is withdrawn and given back; the client connects again while those whom
+/// the withdrawal concerns are still being judged.
+/// Guarantees: nothing of it reaches the new connection, which the snapshot in force let in; the
+/// next withdrawal does.
+#[tokio::test]
+async fn the_verdict_of_an_older_snapshot_cuts_off_nobody_whom_a_newer_one_let_in() {
+    let scene = Scene::new(ClientAuth::Require);
+    let _before = scene.note(&scene.pki.client);
+    scene.trust(&[&scene.pki.other_ca]);
+    let withdrawn = scene.store.watch().current();
+    let due = scene.live.due(&withdrawn);
+    let (key, client, now) = &due[0];
+    let verdict = judge_one(&withdrawn, client, *now);
+    assert!(matches!(verdict, Verdict::Untrusted(_)), "{verdict:?}");
+    scene.trust(&[&scene.pki.ca]);
+    let again = scene.note(&scene.pki.client);
+    scene.live.settle(key, client, &withdrawn, verdict, &mut Reported::default());
+    assert!(again.client.lost.borrow().is_none());
+    assert!(scene.live.due(&withdrawn).is_empty(), "an older snapshot judges nobody any more");
+    scene.trust(&[&scene.pki.other_ca]);
+    assert_eq!(Scene::loss(again).await.reason, "client_cert_unknown_issuer");
+}
+
 /// Guarantees: under `report_only` whoever would be cut off goes on, counted.
 #[tokio::test]
 async fn whoever_only_reports_cuts_nobody_off() {
