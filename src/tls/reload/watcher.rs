@@ -4,13 +4,15 @@
 //! Folders are watched, never files: a watch on a file dies with the first rename over it.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{ErrorKind, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -33,9 +35,10 @@ impl Watcher {
         Self { hint, eyes: Some(eyes), working: None }
     }
 
-    /// Whether events arrive.
+    /// Whether events of all folders arrive.
     pub(super) fn is_watching(&self) -> bool {
-        self.eyes.as_ref().is_some_and(|eyes| eyes.watching.is_some())
+        let watching = self.eyes.as_ref().and_then(|eyes| eyes.watching.as_ref());
+        watching.is_some_and(|watching| watching.is_whole)
     }
 
     /// Watches all folders that decide what these paths lead to from now on. Returns whether the
@@ -80,7 +83,7 @@ impl Watcher {
 struct Eyes {
     hint: Arc<Notify>,
     watching: Option<Watching>,
-    /// Why there is no watcher; told once.
+    /// Whether it was told that there is no watcher.
     broken: bool,
 }
 
@@ -88,9 +91,16 @@ struct Eyes {
 struct Watching {
     /// Ends the watch when dropped.
     _watcher: RecommendedWatcher,
-    /// A folder that was replaced has the same path and another inode.
-    folders: BTreeSet<(PathBuf, u64, u64)>,
+    folders: BTreeSet<Folder>,
+    /// Set when one of them was removed. What has its path now may have its inode, too.
+    removed: Arc<AtomicBool>,
+    /// Whether events of all of them arrive.
+    is_whole: bool,
 }
+
+/// Path, device, inode and mode. A folder that was replaced has the same path, and one that may be
+/// read by now has another mode.
+type Folder = (PathBuf, u64, u64, u32);
 
 impl Eyes {
     fn watch(&mut self, folders: &BTreeSet<PathBuf>) -> bool {
@@ -98,18 +108,21 @@ impl Eyes {
             .iter()
             .filter_map(|path| {
                 let metadata = std::fs::metadata(path).ok()?;
-                Some((path.clone(), metadata.dev(), metadata.ino()))
+                Some((path.clone(), metadata.dev(), metadata.ino(), metadata.mode()))
             })
             .collect();
-        if self.watching.as_ref().is_some_and(|watching| watching.folders == folders) {
+        let is_same = |watching: &Watching| {
+            watching.folders == folders && !watching.removed.load(Ordering::Acquire)
+        };
+        if self.watching.as_ref().is_some_and(is_same) {
             return false;
         }
         // The old watcher goes first: watches are a limited resource of the user.
         self.watching = None;
-        match self.start(&folders) {
-            Ok(watcher) => {
+        match self.start(folders) {
+            Ok(watching) => {
                 self.broken = false;
-                self.watching = Some(Watching { _watcher: watcher, folders });
+                self.watching = Some(watching);
                 true
             }
             Err(error) => {
@@ -127,22 +140,60 @@ impl Eyes {
         }
     }
 
-    fn start(
-        &self,
-        folders: &BTreeSet<(PathBuf, u64, u64)>,
-    ) -> Result<RecommendedWatcher, notify::Error> {
-        let hint = Arc::clone(&self.hint);
+    fn start(&self, folders: BTreeSet<Folder>) -> Result<Watching, notify::Error> {
+        let removed = Arc::new(AtomicBool::new(false));
+        let (hint, flag) = (Arc::clone(&self.hint), Arc::clone(&removed));
+        let watched: BTreeSet<_> = folders.iter().map(|(path, ..)| path.clone()).collect();
+        let paths = watched.clone();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<_>| {
-            if event.is_ok_and(|event: notify::Event| is_read(event.kind)) {
+            let event: Option<notify::Event> = event.ok();
+            if event.as_ref().is_some_and(|event| is_read(event.kind)) {
                 return;
+            }
+            if event.is_some_and(|event| takes_away(&event, &watched)) {
+                flag.store(true, Ordering::Release);
             }
             hint.notify_one();
         })?;
-        for (path, _, _) in folders {
-            watcher.watch(path, RecursiveMode::NonRecursive)?;
+        let closed = watch_each(&paths, |path| watcher.watch(path, RecursiveMode::NonRecursive))?;
+        for folder in &closed {
+            tracing::warn!(
+                folder = %folder.display(),
+                reason = "watcher_folder_closed",
+                help = "let this process list the folder (`chmod g+r`, `fsGroup`); changed \
+                        certificates are still found by the poll, a few seconds later",
+                "cannot watch a folder of certificates, which this process may not list"
+            );
         }
-        Ok(watcher)
+        Ok(Watching { _watcher: watcher, folders, removed, is_whole: closed.is_empty() })
     }
+}
+
+/// Watches all but those that we may not list: one of them must not cost the events of the others.
+/// Returns those.
+fn watch_each<'a>(
+    folders: &'a BTreeSet<PathBuf>,
+    mut watch: impl FnMut(&Path) -> notify::Result<()>,
+) -> notify::Result<Vec<&'a Path>> {
+    let mut closed = Vec::new();
+    for folder in folders {
+        match watch(folder) {
+            Ok(()) => {}
+            Err(error) if is_denied(&error) => closed.push(folder.as_path()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(closed)
+}
+
+fn is_denied(error: &notify::Error) -> bool {
+    matches!(&error.kind, ErrorKind::Io(cause) if cause.kind() == io::ErrorKind::PermissionDenied)
+}
+
+/// Whether a watch has ended with its folder.
+fn takes_away(event: &notify::Event, watched: &BTreeSet<PathBuf>) -> bool {
+    matches!(event.kind, EventKind::Remove(_))
+        && event.paths.iter().any(|path| watched.contains(path))
 }
 
 /// Our own reads show up as events, too.
@@ -154,5 +205,31 @@ fn is_read(kind: EventKind) -> bool {
         | EventKind::Modify(_)
         | EventKind::Other
         | EventKind::Remove(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Scenario: one of three folders may not be listed, as `/etc/ssl/private` with mode 0710; then
+    /// there are no watches left.
+    /// Guarantees: the others are watched all the same, and the one is named; the lack of watches is
+    /// another fault.
+    #[test]
+    fn a_folder_that_may_not_be_listed_costs_no_other_its_events() {
+        let folders = BTreeSet::from(["/a", "/b", "/c"].map(PathBuf::from));
+        let mut watched = Vec::new();
+        let closed = watch_each(&folders, |path| {
+            if path == Path::new("/b") {
+                return Err(notify::Error::io(io::ErrorKind::PermissionDenied.into()));
+            }
+            watched.push(path.to_owned());
+            Ok(())
+        });
+        assert_eq!(closed.unwrap(), [Path::new("/b")]);
+        assert_eq!(watched, [Path::new("/a"), Path::new("/c")]);
+        let full = || Err(notify::Error::new(ErrorKind::MaxFilesWatch));
+        assert!(watch_each(&folders, |_path| full()).is_err());
     }
 }

@@ -1,9 +1,9 @@
 //! Files written the way people's tools write them, and what is then in force.
 
 mod boundary;
+mod folders;
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -156,47 +156,6 @@ async fn t16_files_written_in_place_one_after_the_other_are_taken_together() {
         scene.until_served(text).await;
     }
     assert_eq!(scene.metric(r#"portcullis_tls_reload_failing{block="tls"}"#), "0");
-}
-
-#[tokio::test]
-async fn t17_a_hundred_swaps_of_a_kubernetes_volume_are_all_seen() {
-    let write = |dir: &Path| {
-        let live = dir.join("live");
-        fs::create_dir_all(live.join("..0")).unwrap();
-        fs::write(live.join("..0/tls.crt"), "0").unwrap();
-        fs::write(live.join("..0/tls.key"), "0").unwrap();
-        symlink("..0", live.join("..data")).unwrap();
-        symlink("..data/tls.crt", live.join("tls.crt")).unwrap();
-        symlink("..data/tls.key", live.join("tls.key")).unwrap();
-    };
-    let pace = Pace { settle: Duration::from_millis(6), ..quick() };
-    let scene = scene(write, pace, true).await;
-    let live = scene.dir.path().join("live");
-    for round in 1..=100 {
-        let (text, folder) = (round.to_string(), live.join(format!("..{round}")));
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("tls.crt"), &text).unwrap();
-        fs::write(folder.join("tls.key"), &text).unwrap();
-        symlink(format!("..{round}"), live.join("..data_tmp")).unwrap();
-        fs::rename(live.join("..data_tmp"), live.join("..data")).unwrap();
-        fs::remove_dir_all(live.join(format!("..{}", round - 1))).unwrap();
-        scene.until_served(&text).await;
-    }
-}
-
-#[tokio::test]
-async fn a_folder_replaced_as_a_whole_is_seen_twice() {
-    let scene = scene(plain, quick(), true).await;
-    for text in ["second", "third"] {
-        let fresh = scene.dir.path().join("fresh");
-        fs::create_dir(&fresh).unwrap();
-        fs::write(fresh.join("tls.crt"), text).unwrap();
-        fs::write(fresh.join("tls.key"), text).unwrap();
-        let live = scene.dir.path().join("live");
-        fs::rename(&live, scene.dir.path().join(format!("before-{text}"))).unwrap();
-        fs::rename(&fresh, &live).unwrap();
-        scene.until_served(text).await;
-    }
 }
 
 #[tokio::test]
