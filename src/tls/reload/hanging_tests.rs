@@ -1,4 +1,4 @@
-//! One block's files cannot be read for a while, as on a mount that hangs; another block's change.
+//! Files that cannot be judged for a while: on a mount that hangs, or because the load itself breaks.
 
 use std::fs;
 use std::sync::mpsc::{Sender, channel};
@@ -95,4 +95,29 @@ async fn a_block_that_hangs_keeps_no_other_from_being_reloaded() {
     fs::write(dir.path().join("hanging"), "first").unwrap();
     drop(release);
     until("the alarm ends", || !is_told()).await;
+}
+
+/// Scenario: files change to something over which the load itself breaks, and are put back.
+/// Guarantees: it is said once, tried again ever more seldom, and the alarm ends.
+#[tokio::test(start_paused = true)]
+async fn a_load_that_breaks_is_said_once_and_the_alarm_ends_with_the_files_put_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut subject, watch) = block(&dir, "breaking", || panic!("on purpose"));
+    let pace = Pace::default();
+    fs::write(dir.path().join("breaking"), "second").unwrap();
+    assert!(matches!(subject.look(&pace).await, Event::Quiet), "the files have to settle");
+    let mut pauses = Vec::new();
+    for round in 0..6 {
+        tokio::time::advance(subject.next_look(&pace).unwrap()).await;
+        let event = subject.look(&pace).await;
+        if let Event::Refused(refused) = &event {
+            assert_eq!(refused.problems[0].reason, "reload_failed");
+        }
+        assert_eq!(matches!(event, Event::Refused(_)), round == 0, "round {round}");
+        pauses.push(subject.next_look(&pace).unwrap().as_millis());
+    }
+    assert_eq!(pauses, [300, 600, 1200, 2400, 4800, 5000]);
+    assert_eq!(watch.current().1, "first");
+    fs::write(dir.path().join("breaking"), "first").unwrap();
+    assert!(matches!(subject.look(&pace).await, Event::Restored), "the alarm stays");
 }

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::debug;
 
+use crate::config::{Problem, Span};
 use crate::metrics::{End, Epochs};
 use crate::tls::error::{CredentialsError, Loaded};
 use crate::tls::reload::files::Fingerprint;
@@ -69,8 +70,8 @@ pub(crate) struct Subject {
     pending: Option<Pending>,
     /// A read under way; kept when it hangs, so that a dead file system costs one thread only.
     reading: Option<JoinHandle<Reading>>,
-    /// Whether it was told that reading takes too long, and nothing else since.
-    told_hanging: bool,
+    /// Whether it was told that the files cannot even be judged, and nothing else since.
+    told_unjudged: bool,
 }
 
 type Load = dyn Fn() -> Result<Fresh, CredentialsError> + Send + Sync;
@@ -192,7 +193,7 @@ impl Subject {
             judge_again,
             pending: None,
             reading: None,
-            told_hanging: false,
+            told_unjudged: false,
         }
     }
 
@@ -252,16 +253,41 @@ impl Subject {
         let patience = if hangs { Duration::ZERO } else { pace.deadline };
         match tokio::time::timeout(patience, &mut reading).await {
             Ok(Ok(found)) => self.settle(found),
-            Ok(Err(_panicked)) => Event::Refused(self.failed("the load failed unexpectedly")),
+            Ok(Err(_panicked)) => {
+                // As whatever is refused, it is tried again ever more seldom.
+                if let Some(pending) = &mut self.pending {
+                    pending.refused = pending.refused.saturating_add(1);
+                }
+                self.unjudged(
+                    "reading the files ended in a fault of this program",
+                    "the log says where, in a line with `panicked`: please report it, and put the \
+                     files back that were there before",
+                )
+            }
             Err(_elapsed) => {
                 self.reading = Some(reading);
-                if hangs {
-                    return Event::Quiet;
-                }
-                self.told_hanging = true;
-                Event::Refused(self.failed("reading the files takes too long; is a mount hanging?"))
+                let seconds = pace.deadline.as_secs_f64();
+                self.unjudged(
+                    &format!("reading the files takes longer than {seconds} s"),
+                    "is their mount hanging (`df` on their folder tells)?",
+                )
             }
         }
+    }
+
+    /// Says aloud, once, that there is no verdict on the files.
+    fn unjudged(&mut self, message: &str, help: &str) -> Event {
+        if std::mem::replace(&mut self.told_unjudged, true) {
+            return Event::Quiet;
+        }
+        let problem = Problem {
+            span: Span::default(),
+            key_path: self.key_path.clone(),
+            message: message.to_owned(),
+            help: Some(help.to_owned()),
+            reason: "reload_failed",
+        };
+        Event::Refused(Refused { problems: vec![problem], since: time::clock() })
     }
 
     /// What happens off the runtime's threads.
@@ -303,7 +329,7 @@ impl Subject {
         match found {
             Reading::Unchanged => {
                 let was_refused = self.pending.take().is_some_and(|p| p.refused >= LOUD);
-                let was_told = std::mem::take(&mut self.told_hanging);
+                let was_told = std::mem::take(&mut self.told_unjudged);
                 if was_refused || was_told { Event::Restored } else { Event::Quiet }
             }
             Reading::Unsettled(fingerprint) => {
@@ -321,7 +347,7 @@ impl Subject {
             }
             Reading::Loaded(fingerprint, fresh) => {
                 self.pending = None;
-                self.told_hanging = false;
+                self.told_unjudged = false;
                 self.served = Some(fingerprint);
                 self.judge_again = fresh.judge_again;
                 (fresh.publish)();
@@ -338,23 +364,13 @@ impl Subject {
                     debug!(block = self.key_path, error = %first, "cannot be used; tried again");
                 }
                 if refused == LOUD {
+                    self.told_unjudged = false;
                     Event::Refused(Refused { problems: error.problems, since: time::clock() })
                 } else {
                     Event::Quiet
                 }
             }
         }
-    }
-
-    fn failed(&self, message: &str) -> Refused {
-        let problem = crate::config::Problem {
-            span: crate::config::Span::default(),
-            key_path: self.key_path.clone(),
-            message: message.to_owned(),
-            help: None,
-            reason: "reload_failed",
-        };
-        Refused { problems: vec![problem], since: time::clock() }
     }
 }
 
