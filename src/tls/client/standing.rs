@@ -3,10 +3,11 @@
 //! Guarantees that a connection can be held against a later snapshot without asking the upstream,
 //! which has no reason to help.
 
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName};
 
 use crate::tls::client::explain::Attempt;
 use crate::tls::client::{ClientSnapshot, UpstreamTlsError};
+use crate::tls::time;
 
 /// What a connection remembers of its handshake.
 #[derive(Debug)]
@@ -31,7 +32,8 @@ impl Standing {
     pub(crate) fn refused_by(&self, snapshot: &ClientSnapshot) -> Option<UpstreamTlsError> {
         let (leaf, intermediates) = self.chain.split_first()?;
         let verifier = snapshot.verifier.as_ref()?;
-        let fault = verifier.fault(leaf, intermediates, &self.name, UnixTime::now())?;
+        let now = time::unix(time::now());
+        let fault = verifier.fault(leaf, intermediates, &self.name, now)?;
         Some(self.attempt.distrusted(&fault))
     }
 }

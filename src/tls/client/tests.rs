@@ -15,6 +15,7 @@ use crate::config::sections::RevocationScope;
 use crate::tls::server;
 use crate::tls::store::Store;
 use crate::tls::testing::{Leaf, TestPki, client_tls, pem_file, server_params, server_tls};
+use crate::tls::time::testing::Shift;
 
 /// A server that counts the bytes that a client sends inside TLS.
 async fn serve(config: Arc<ServerConfig>, stream: DuplexStream) -> usize {
@@ -121,6 +122,29 @@ async fn t36_nothing_is_sent_to_an_upstream_that_cannot_prove_its_name() {
         assert!(text.starts_with("TLS to localhost:4317: the upstream presented CN="), "{text}");
         assert!(text.contains(why) && text.contains(help), "{text}");
     }
+}
+
+/// Scenario: the clock is set a day ahead while an upstream is connected whose certificate ends in an
+/// hour.
+/// Guarantees: it is judged by the same clock as a handshake.
+#[tokio::test]
+async fn t46_a_connected_upstream_is_judged_by_the_clock_that_was_set() {
+    let pki = TestPki::new();
+    let hour = ::time::OffsetDateTime::now_utc() + Duration::from_secs(3600);
+    pki.write_pair("short", &leaf(&pki, "localhost", |params| params.not_after = hour));
+    let (_store, snapshots) = Store::new(load(&client_tls(&pki), &[b"h2"]).unwrap().snapshot);
+    let connector = Connector::new(snapshots.clone(), "localhost".to_owned());
+    let (near, far) = duplex(64 << 10);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let (connected, _upstream) = tokio::join!(
+        connector.connect(near, "localhost:4317", deadline),
+        TlsAcceptor::from(shows(&pki, "short")).accept(far)
+    );
+    let standing = connected.unwrap().standing;
+    assert_eq!(standing.refused_by(&snapshots.current()), None);
+    let _ahead = Shift::by(86400);
+    let refused = standing.refused_by(&snapshots.current()).unwrap();
+    assert_eq!(refused.reason(), "upstream_expired");
 }
 
 /// Scenario: an upstream refuses our certificate after our handshake and closes; we learn of it in the
