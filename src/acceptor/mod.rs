@@ -193,7 +193,10 @@ impl Acceptor {
     ) -> Result<Accepted, Refused> {
         let about = &snapshot.about;
         let explain = |fault| Handshake { peer, first: &[], fault, about };
-        let handshake = hello.into_stream(Arc::clone(&snapshot.config)).into_fallible();
+        let config = Arc::clone(&snapshot.config);
+        let handshake = hello
+            .into_stream_with(config, |connection| snapshot.date_sessions(connection))
+            .into_fallible();
         // Both branches are cancel-safe: whichever loses is dropped.
         let bounded = async {
             tokio::select! {

@@ -49,6 +49,8 @@ pub(crate) struct ServerSnapshot {
     pub(super) ends: Vec<End>,
     /// What is in force, in short.
     pub(super) epochs: Epochs,
+    /// Those of `config`; `None` when none are resumed.
+    sessions: Option<Arc<Sessions>>,
     /// How long a connection may go on after its client's trust was lost.
     pub(super) trust_loss_grace: Duration,
 }
@@ -100,6 +102,14 @@ impl ServerSnapshot {
                 Some(fault)
             }
         }
+    }
+
+    /// Has the sessions of this connection remember when its client proved itself. To be called
+    /// between its hello and the rest of the handshake.
+    pub(crate) fn date_sessions(&self, connection: &mut ServerConnection) {
+        let Some(sessions) = &self.sessions else { return };
+        let resumed = connection.received_resumption_data().map(<[u8]>::to_vec);
+        connection.set_resumption_data(&resumed.unwrap_or_else(|| sessions.proof()));
     }
 
     /// The CA of the bundle that vouches for a client, for a metric's label: what is not named by
@@ -214,7 +224,7 @@ fn load_after(
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(own.certified)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let mode = verifier.as_ref().map(|verifier| verifier.mode());
-    resumption(&mut config, tls.session_resumption, mode);
+    let sessions = resumption(&mut config, tls.session_resumption, mode);
     // Early data can be replayed.
     config.max_early_data_size = 0;
     Ok(Loaded {
@@ -227,6 +237,7 @@ fn load_after(
             boundaries,
             ends,
             epochs,
+            sessions,
             trust_loss_grace: tls.trust_loss_grace,
         },
         warnings,
@@ -235,7 +246,7 @@ fn load_after(
 
 /// When what the files hold ends, and when it must be judged anew; our own leaf first.
 fn dated(own: &Own, anchors: Option<&Anchors>, domains: &TrustDomains) -> (Vec<End>, Vec<i64>) {
-    let mut ends = vec![expiry::certificate("own", &own.leaf)];
+    let mut ends: Vec<_> = own.ends().collect();
     ends.extend(anchors.into_iter().flat_map(Anchors::ends).chain(domains.ends()));
     let mut boundaries = vec![own.leaf.not_after];
     boundaries.extend(anchors.into_iter().flat_map(Anchors::boundaries));
@@ -254,15 +265,22 @@ fn trust(tls: &ServerTls, anchors: Option<&Anchors>, domains: &TrustDomains) -> 
 /// A resumed session never sees the verifier: whoever was let in once would stay in, past the end
 /// of the certificate and of the trust in its CA. So each snapshot begins without sessions, and
 /// [`ServerSnapshot::refuses_resumed`] judges again whoever resumes one of them.
-fn resumption(config: &mut ServerConfig, asked: Option<bool>, mode: Option<ClientAuth>) {
+fn resumption(
+    config: &mut ServerConfig,
+    asked: Option<bool>,
+    mode: Option<ClientAuth>,
+) -> Option<Arc<Sessions>> {
     // A session remembers the certificate and not that it was only reported.
     let resumes = mode != Some(ClientAuth::ReportOnly);
-    if resumes && asked.unwrap_or_else(|| mode.is_none()) {
-        config.session_storage = Arc::new(Sessions::default());
+    let wanted = resumes && asked.unwrap_or_else(|| mode.is_none());
+    let sessions = wanted.then(Sessions::new).flatten().map(Arc::new);
+    if let Some(sessions) = &sessions {
+        config.session_storage = Arc::<Sessions>::clone(sessions);
     } else {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
+    sessions
 }
 
 /// `None` when nobody is asked for a certificate.

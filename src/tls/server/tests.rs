@@ -34,6 +34,7 @@ fn shake(
         while !unread.is_empty() {
             server.read_tls(&mut unread).unwrap();
             server.process_new_packets()?;
+            snapshot.date_sessions(&mut server);
         }
         let mut bytes = Vec::new();
         while server.wants_write() {
@@ -155,6 +156,25 @@ fn t09_whoever_resumes_is_judged_again_as_of_now() {
         let fault = snapshot.refuses_resumed(&resumed, never);
         assert!(fault.is_some(), "1.3: {tls13}");
         assert!(snapshot.refuses_resumed(&first, never).is_none(), "it was verified just now");
+    }
+}
+
+/// Threat 9: a client resumes again and again, each time before its session ends, and never shows
+/// that it still holds its key.
+#[tokio::test(start_paused = true)]
+async fn t09_whoever_resumes_for_an_hour_proves_itself_anew() {
+    let pki = TestPki::new();
+    for tls13 in [false, true] {
+        let (snapshot, client) = (load(&enabled(&pki)), client(&pki, tls13));
+        assert!(!is_resumed(&snapshot, &client));
+        let minutes = |count: u64| tokio::time::advance(Duration::from_secs(60 * count));
+        for _ in 0..5 {
+            minutes(11).await;
+            assert!(is_resumed(&snapshot, &client), "1.3: {tls13}");
+        }
+        minutes(6).await;
+        assert!(!is_resumed(&snapshot, &client), "1.3: {tls13}");
+        assert!(is_resumed(&snapshot, &client), "1.3: {tls13}: after the new proof");
     }
 }
 
