@@ -164,9 +164,9 @@ fn load_after(
 
 /// When what the files hold ends, and when it must be judged anew.
 fn dated(own: Option<&Own>, anchors: Option<&Anchors>) -> (Vec<End>, Vec<i64>) {
-    let (own, anchors) = (own.map(|own| &own.leaf), anchors.into_iter());
-    let ends = own.map(|leaf| expiry::certificate("own", leaf)).into_iter();
-    let boundaries = own.map(|leaf| leaf.not_after).into_iter();
+    let (own, anchors) = (own.into_iter(), anchors.into_iter());
+    let ends = own.clone().flat_map(Own::ends);
+    let boundaries = own.map(|own| own.leaf.not_after);
     (
         ends.chain(anchors.clone().flat_map(Anchors::ends)).collect(),
         boundaries.chain(anchors.flat_map(Anchors::boundaries)).collect(),

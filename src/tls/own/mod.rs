@@ -14,7 +14,9 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::config::Problem;
 use crate::config::types::Pem;
+use crate::metrics::End;
 use crate::tls::error::problem;
+use crate::tls::expiry;
 use crate::tls::inspect::{self, CertificateFacts, Purpose};
 use crate::tls::material;
 use crate::tls::pem::Label;
@@ -27,8 +29,18 @@ pub(crate) use key::{KeyMaterial, describe_key};
 pub(super) struct Own {
     pub(super) certified: Arc<CertifiedKey>,
     pub(super) leaf: CertificateFacts,
+    /// What is sent with it.
+    pub(super) issuers: Vec<CertificateFacts>,
     /// Where the certificate came from, for messages.
     pub(super) place: String,
+}
+
+impl Own {
+    /// When each certificate of the chain ends; the leaf first.
+    pub(super) fn ends(&self) -> impl Iterator<Item = End> {
+        let all = std::iter::once(&self.leaf).chain(&self.issuers);
+        all.map(|facts| expiry::certificate("own", facts))
+    }
 }
 
 /// Loads the pair; `purpose` is what peers will hold it to.
@@ -60,10 +72,11 @@ pub(super) fn load(
     }
     judge_leaf(cert, &leaf, purpose, warnings).map_err(|e| vec![e])?;
     judge_issuers(cert, &chain, warnings);
-    let ders = chain.into_iter().map(|(_facts, der)| der).collect();
+    let (facts, ders): (Vec<_>, Vec<_>) = chain.into_iter().unzip();
     Ok(Own {
         certified: Arc::new(CertifiedKey::new(ders, signer)),
         leaf,
+        issuers: facts.into_iter().skip(1).collect(),
         place: material::place(cert),
     })
 }

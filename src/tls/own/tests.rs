@@ -212,3 +212,17 @@ fn inline_text_is_named_by_its_key_and_never_shown() {
     assert!(text.starts_with("tls.key_pem: is not the key"), "{text}");
     assert!(!text.contains("BEGIN") && !text.contains("MIG"), "{text}");
 }
+
+/// Guarantees: an intermediate that is sent with our own certificate is warned about before it ends,
+/// too: peers refuse the leaf with it.
+#[test]
+fn the_end_of_everything_that_is_sent_is_known() {
+    let pki = TestPki::new();
+    let issuer = pki.ca.intermediate("Issuer");
+    let leaf = issuer.issue(crate::tls::testing::server_params(&["localhost"]));
+    pki.write("chain.crt", format!("{}{}", leaf.certificate.pem(), issuer.pem()));
+    pki.write("chain.key", leaf.key.serialize_pem());
+    let (own, _warnings) = load_files(&pki, "chain.crt", "chain.key").unwrap();
+    let ends: Vec<_> = own.ends().map(|end| (end.role, end.name)).collect();
+    assert_eq!(ends, [("own", "CN=test-server".to_owned()), ("own", "CN=Issuer".to_owned())]);
+}
