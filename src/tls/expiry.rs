@@ -3,7 +3,7 @@
 //! Guarantees one warning for each certificate or list at 30, 7 and 1 days before its end and when
 //! it is over, and new ones for new material.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::metrics::End;
 use crate::tls::inspect::{CertificateFacts, date, named};
@@ -68,7 +68,8 @@ impl Alarm {
     }
 
     fn due<'a>(&mut self, block: &str, ends: &'a [End], now: i64) -> Vec<(&'a End, i64)> {
-        self.said.retain(|(of, end), _| of != block || ends.contains(end));
+        let in_force: HashSet<_> = ends.iter().collect();
+        self.said.retain(|(of, end), _| of != block || in_force.contains(end));
         let mut due = Vec::new();
         for end in ends {
             let left = end.not_after.saturating_sub(now);

@@ -1,7 +1,7 @@
 //! The facts of one certificate, for decisions, messages and `certs show`.
 //!
-//! Guarantees that every text in [`CertificateFacts`] is escaped and capped: names come from
-//! whoever made the certificate. Judges nothing: whether a certificate is trusted is decided
+//! Texts in [`CertificateFacts`] are as they stand in the certificate, and come from whoever made it:
+//! [`named`] and [`shown`] make them fit to be printed, escaped and capped. Judges nothing: whether a certificate is trusted is decided
 //! elsewhere.
 
 mod facts;

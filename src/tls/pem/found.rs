@@ -136,7 +136,7 @@ pub(super) fn no_block(bytes: &[u8], text: &str) -> Fault {
         _ => fault(
             0,
             "pem_none",
-            format!("is text without a PEM block; it starts with {:?}", start(text)),
+            format!("is {} without a PEM block", kind_of(text)),
             "PEM has `-----BEGIN ...-----` lines; is it the right file?",
         ),
     }
@@ -151,10 +151,13 @@ fn utf16() -> Fault {
     )
 }
 
-/// The first line, but nothing long enough to be a secret.
-fn start(text: &str) -> String {
-    let line = text.trim_start().lines().next().unwrap_or_default();
-    line.chars().take(16).collect()
+/// In words: a part of the text itself may be a password, named as a key by mistake.
+fn kind_of(text: &str) -> &'static str {
+    match text.trim_start().bytes().next() {
+        Some(b'<') => "HTML or XML (an error page, perhaps)",
+        Some(b'{' | b'[') => "JSON",
+        _ => "text",
+    }
 }
 
 /// Binary forms that are common: DER, PKCS#7 and PKCS#12.

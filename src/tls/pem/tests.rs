@@ -108,3 +108,19 @@ fn a_block_of_many_parts_is_decoded_as_one() {
     let edge = format!("{}={}", "A".repeat((1 << 16) - 1), "A".repeat(64));
     assert_eq!(parse(block(&edge).as_bytes()).unwrap_err().reason, "pem_damaged");
 }
+
+/// Scenario: a password in a file of its own is named where a key is wanted; pages of web servers are
+/// stored instead of certificates.
+/// Guarantees: the kind is named, and nothing of the text is shown.
+#[test]
+fn nothing_is_shown_of_a_text_without_pem() {
+    for (text, kind) in [
+        ("hunter2\n", "is text without a PEM block"),
+        ("<html>hunter2</html>", "is HTML or XML (an error page, perhaps) without a PEM block"),
+        ("{\"key\": \"hunter2\"}", "is JSON without a PEM block"),
+    ] {
+        let fault = parse(text.as_bytes()).unwrap_err();
+        assert_eq!((fault.reason, fault.message.as_str()), ("pem_none", kind));
+        assert!(!fault.help.contains("hunter"), "{}", fault.help);
+    }
+}
