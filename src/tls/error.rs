@@ -71,6 +71,19 @@ pub(super) fn problem(
     }
 }
 
+/// Builds a problem about a block as a whole.
+pub(super) fn unkeyed(reason: &'static str, message: String, help: &str) -> Problem {
+    let (span, key_path) = (Span::default(), String::new());
+    Problem { span, key_path, message, help: Some(help.to_owned()), reason }
+}
+
+/// For versions, suites and groups of which the TLS library can make nothing.
+pub(super) fn unusable_profile(error: &rustls::Error) -> CredentialsError {
+    let message = format!("the TLS settings do not fit together: {error}");
+    let help = "compare `min_version`, `max_version`, `cipher_suites` and `curve_preferences`";
+    unkeyed("tls_profile", message, help).into()
+}
+
 /// The number of the next snapshot of this process; connections remember theirs.
 pub(super) fn next_generation() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);

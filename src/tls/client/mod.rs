@@ -14,12 +14,12 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 
+use crate::config::Problem;
 use crate::config::sections::ClientTls;
-use crate::config::{Problem, Span};
 use crate::metrics::{End, Epochs};
 use crate::tls::anchors::{self, Anchors};
 use crate::tls::epoch::Trust;
-use crate::tls::error::{CredentialsError, Loaded, next_generation};
+use crate::tls::error::{CredentialsError, Loaded, next_generation, unkeyed, unusable_profile};
 use crate::tls::inspect::Purpose;
 use crate::tls::own::Own;
 use crate::tls::revocation::{self, Revocations};
@@ -195,21 +195,13 @@ fn trusted(tls: &ClientTls, warnings: &mut Vec<Problem>) -> Result<Option<Anchor
     anchors.map(|_unused| None)
 }
 
-fn unkeyed(reason: &'static str, message: String, help: Option<String>) -> Problem {
-    Problem { span: Span::default(), key_path: String::new(), message, help, reason }
-}
-
 fn bad_override(text: &str, why: &str) -> Problem {
     let text = crate::tls::inspect::shown(text);
     unkeyed(
         "upstream_bad_name",
         format!("`server_name_override: {text}` is not a host name: {why}"),
-        Some("write the name alone, such as `otel.example.com`".to_owned()),
+        "write the name alone, such as `otel.example.com`",
     )
-}
-
-fn unusable_profile(error: &rustls::Error) -> CredentialsError {
-    unkeyed("tls_profile", format!("the TLS settings do not fit together: {error}"), None).into()
 }
 
 #[cfg(test)]

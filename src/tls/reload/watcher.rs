@@ -171,10 +171,10 @@ impl Eyes {
 
 /// Watches all but those that we may not list: one of them must not cost the events of the others.
 /// Returns those.
-fn watch_each<'a>(
-    folders: &'a BTreeSet<PathBuf>,
+fn watch_each(
+    folders: &BTreeSet<PathBuf>,
     mut watch: impl FnMut(&Path) -> notify::Result<()>,
-) -> notify::Result<Vec<&'a Path>> {
+) -> notify::Result<Vec<&Path>> {
     let mut closed = Vec::new();
     for folder in folders {
         match watch(folder) {

@@ -8,18 +8,18 @@ mod sessions;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::SingleCertAndKey;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
+use crate::config::Problem;
 use crate::config::sections::{ClientAuth, ServerTls};
-use crate::config::{Problem, Span};
 use crate::metrics::{End, Epochs};
 use crate::tls::anchors::{self, Anchors};
 use crate::tls::epoch::Trust;
-use crate::tls::error::{CredentialsError, Loaded, next_generation, problem};
+use crate::tls::error::{CredentialsError, Loaded, next_generation, unkeyed, unusable_profile};
 use crate::tls::inspect::Purpose;
 use crate::tls::own::Own;
 use crate::tls::revocation::{self, Revocations};
@@ -169,34 +169,8 @@ fn load_after(
     before: Option<&ServerSnapshot>,
 ) -> Result<Loaded<ServerSnapshot>, CredentialsError> {
     let provider = profile::provider(&tls.common);
-    let (Some(cert), Some(key)) = (&tls.common.cert, &tls.common.key) else {
-        return Err(incomplete().into());
-    };
     let mut warnings = Vec::new();
-    let mut problems = Vec::new();
-    let own = own::load(cert, key, &Purpose::ServerAuth, &provider, &mut warnings)
-        .map_err(|bad| problems.extend(bad));
-    let with_system = tls.common.include_system_ca_certs_pool;
-    let anchors = tls
-        .client_ca
-        .as_ref()
-        .map(|ca| anchors::load(ca, with_system, &Purpose::ClientAuth, &mut warnings))
-        .transpose()
-        .map_err(|bad| problems.extend(bad));
-    let domains = TrustDomains::load(&tls.trust_domains, &mut warnings)
-        .map_err(|bad| problems.extend(bad))
-        .unwrap_or_default();
-    if let Some(ca) = &tls.common.ca {
-        // Without effect on a listener, but a file that is named must be there, as the Collector
-        // has it.
-        problems.extend(crate::tls::material::load(ca, "ca_no_pem").err());
-    }
-    let (Ok(own), Ok(anchors)) = (own, anchors) else {
-        return Err(CredentialsError { problems });
-    };
-    if !problems.is_empty() {
-        return Err(CredentialsError { problems });
-    }
+    let Vetted { own, anchors, domains } = vet(tls, &provider, &mut warnings)?;
     let mut about = About {
         own_issuer: own.leaf.identity.issuer.clone(),
         own_summary: own.leaf.summary(),
@@ -207,7 +181,7 @@ fn load_after(
     let clock = Arc::new(time::Handshakes);
     let builder = ServerConfig::builder_with_details(Arc::clone(&provider), clock)
         .with_protocol_versions(profile::versions(&tls.common))
-        .map_err(|error| problem(cert, 0, "tls_profile", error.to_string(), ""))?;
+        .map_err(|error| unusable_profile(&error))?;
     let algorithms = provider.signature_verification_algorithms;
     let verifier = verifier(tls, anchors, algorithms, before, &mut warnings)?;
     let verifier = verifier.map(|one| Arc::new(one.with_domains(domains)));
@@ -242,6 +216,47 @@ fn load_after(
         },
         warnings,
     })
+}
+
+/// What the files of a block hold, each fit for its use.
+struct Vetted {
+    own: Own,
+    anchors: Option<Anchors>,
+    domains: TrustDomains,
+}
+
+/// Reads all of them, to say of all what is wrong.
+fn vet(
+    tls: &ServerTls,
+    provider: &CryptoProvider,
+    warnings: &mut Vec<Problem>,
+) -> Result<Vetted, CredentialsError> {
+    let (Some(cert), Some(key)) = (&tls.common.cert, &tls.common.key) else {
+        return Err(incomplete().into());
+    };
+    let mut problems = Vec::new();
+    let own = own::load(cert, key, &Purpose::ServerAuth, provider, warnings)
+        .map_err(|bad| problems.extend(bad));
+    let with_system = tls.common.include_system_ca_certs_pool;
+    let anchors = tls
+        .client_ca
+        .as_ref()
+        .map(|ca| anchors::load(ca, with_system, &Purpose::ClientAuth, warnings))
+        .transpose()
+        .map_err(|bad| problems.extend(bad));
+    let domains =
+        TrustDomains::load(&tls.trust_domains, warnings).map_err(|bad| problems.extend(bad));
+    if let Some(ca) = &tls.common.ca {
+        // Without effect on a listener, but a file that is named must be there, as the Collector
+        // has it.
+        problems.extend(crate::tls::material::load(ca, "ca_no_pem").err());
+    }
+    match (own, anchors, domains) {
+        (Ok(own), Ok(anchors), Ok(domains)) if problems.is_empty() => {
+            Ok(Vetted { own, anchors, domains })
+        }
+        _ => Err(CredentialsError { problems }),
+    }
 }
 
 /// When what the files hold ends, and when it must be judged anew; our own leaf first.
@@ -306,13 +321,8 @@ fn verifier(
 }
 
 fn incomplete() -> Problem {
-    Problem {
-        span: Span::default(),
-        key_path: String::new(),
-        message: "a listener's `tls` block has no certificate or no key".to_owned(),
-        help: Some("set `cert_file` and `key_file`".to_owned()),
-        reason: "tls_incomplete",
-    }
+    let message = "a listener's `tls` block has no certificate or no key".to_owned();
+    unkeyed("tls_incomplete", message, "set `cert_file` and `key_file`")
 }
 
 #[cfg(test)]

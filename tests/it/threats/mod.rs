@@ -22,6 +22,7 @@ const TESTED: &[(u8, &str, &str)] = &[
     (8, RESUMPTION, "t08_no_session_from_before_a_loss_of_trust_is_resumed"),
     (9, SESSIONS, "t09_whoever_resumes_is_judged_again_as_of_now"),
     (9, RESUMPTION, "t09_no_session_outlives_the_certificate_that_it_was_made_with"),
+    (9, SESSIONS, "t09_whoever_resumes_for_an_hour_proves_itself_anew"),
     (10, SESSIONS, "t10_no_session_is_resumed_at_another_listener"),
     (11, TRUST, "t11_a_revoked_client_is_cut_off_within_a_second"),
     (11, TRUST, "t11_a_removed_ca_ends_its_clients_connections_and_no_others"),
@@ -30,7 +31,7 @@ const TESTED: &[(u8, &str, &str)] = &[
     (14, REVOCATION, "t14_an_older_list_never_replaces_the_one_in_force"),
     (15, RELOAD, "t15_a_broken_pair_keeps_the_last_good_one_loudly_until_it_is_mended"),
     (16, RELOAD, "t16_files_written_in_place_one_after_the_other_are_taken_together"),
-    (17, RELOAD, "t17_a_hundred_swaps_of_a_kubernetes_volume_are_all_seen"),
+    (17, FOLDERS, "t17_a_hundred_swaps_of_a_kubernetes_volume_are_all_seen"),
     (18, RELOAD, "t18_files_that_never_rest_do_not_starve_the_reload"),
     (19, IDENTITY, "t19_an_id_that_another_trust_domains_ca_made_is_refused"),
     (19, IDENTITY, "t19_the_bundle_of_a_trust_domain_is_reloaded"),
@@ -53,11 +54,7 @@ const TESTED: &[(u8, &str, &str)] = &[
     (30, "tests/it/hostile/calls.rs", "a_body_that_inflates_without_end_is_given_up"),
     (31, "src/listener/tests.rs", "running_out_of_descriptors_is_survived"),
     (33, RECORDS, "key_updates_without_end_are_cut"),
-    (
-        36,
-        "src/tls/client/tests.rs",
-        "t36_nothing_is_sent_to_an_upstream_that_cannot_prove_its_name",
-    ),
+    (36, UPSTREAM, "t36_nothing_is_sent_to_an_upstream_that_cannot_prove_its_name"),
     (
         37,
         "tests/it/reload.rs",
@@ -68,12 +65,14 @@ const TESTED: &[(u8, &str, &str)] = &[
     (46, RELOAD, "t46_a_clock_that_is_set_is_warned_about_once_and_all_is_judged_again"),
     (46, LIVE, "t46_a_clock_set_forward_ends_what_is_over_by_it"),
     (46, LIVE, "t46_a_clock_set_back_makes_no_certificate_last_longer"),
+    (46, UPSTREAM, "t46_a_connected_upstream_is_judged_by_the_clock_that_was_set"),
     (47, LIFECYCLE, "t47_a_drain_answers_every_request_that_was_begun"),
     (48, LIFECYCLE, "t48_frozen_peers_do_not_hold_up_the_end"),
 ];
 
 const CONNECTION: &str = "src/connection/tests/mod.rs";
 const FLOODS: &str = "tests/it/hostile/floods.rs";
+const FOLDERS: &str = "src/tls/reload/tests/folders.rs";
 const HERE: &str = "tests/it/threats/mod.rs";
 const IDENTITY: &str = "tests/it/threats/identity.rs";
 const LIFECYCLE: &str = "tests/it/lifecycle.rs";
@@ -86,6 +85,7 @@ const RECORDS: &str = "tests/it/hostile/records.rs";
 const SILENCE: &str = "tests/it/hostile/silence.rs";
 const SESSIONS: &str = "src/tls/server/tests.rs";
 const TRUST: &str = "tests/it/trust/mod.rs";
+const UPSTREAM: &str = "src/tls/client/tests.rs";
 const VERIFIER: &str = "src/tls/verifier/tests.rs";
 
 fn source(file: &str) -> String {
