@@ -11,6 +11,8 @@ mod quota;
 mod recent;
 mod repeats;
 mod sampling;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::sync::Arc;
 
@@ -31,7 +33,7 @@ pub(crate) use repeats::{Repeats, Verdict};
 
 /// A field of this name holds text for people, of several lines. Console encoding prints it below
 /// the record, every line indented, so that no line of it can pass for a record of its own.
-pub(crate) const BLOCK_FIELD: &str = "block";
+pub(crate) const BLOCK_FIELD: &str = "text_block";
 
 /// Records of this target (and below it) are never sampled: the debug exporter has a sampling of
 /// its own, and people watch it to see that data flows.

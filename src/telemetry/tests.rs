@@ -70,10 +70,21 @@ fn a_console_line_stays_one_line_whatever_a_peer_sends() {
 #[test]
 fn a_block_is_indented_below_its_console_line() {
     let (lines, _) = logged(&Logs::default(), || {
-        tracing::info!(block = "ResourceSpans #0\n  name: a", "traces");
+        tracing::info!(text_block = "ResourceSpans #0\n  name: a", "traces");
     });
     assert_eq!(lines[1], "    ResourceSpans #0");
     assert_eq!(lines[2], "      name: a");
+}
+
+#[test]
+fn the_tls_block_that_a_record_is_about_stands_on_its_own_line() {
+    let (lines, recent) = logged(&Logs::default(), || {
+        tracing::warn!(block = "receivers.otlp.protocols.grpc.tls", "it ends");
+    });
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains(r#""block": "receivers.otlp.protocols.grpc.tls""#), "{lines:?}");
+    let page = recent.recent().records();
+    assert!(page[0].text.contains("receivers.otlp.protocols.grpc.tls"), "{page:?}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What ends when, and the warnings before it.
 //!
 //! Guarantees one warning for each certificate or list at 30, 7 and 1 days before its end and when
-//! it is over, and new ones for new material.
+//! it is over, and new ones for new material. One that is renewed often is not warned of whenever it
+//! is new: see [`notices`].
 
 use std::collections::{HashMap, HashSet};
 
@@ -42,24 +43,36 @@ pub(super) fn lists(revocations: Option<&Revocations>) -> Vec<End> {
 /// Remembers what was said.
 #[derive(Debug, Default)]
 pub(super) struct Alarm {
-    /// The last threshold said, in days, by block and end.
+    /// The last notice given, in seconds, by block and end.
     said: HashMap<(String, End), i64>,
 }
 
 impl Alarm {
     /// Logs what is due of one block, and forgets what is not in force any more.
     pub(super) fn judge(&mut self, block: &str, ends: &[End], now: i64) {
-        for (end, days) in self.due(block, ends, now) {
+        for (end, notice) in self.due(block, ends, now) {
             let End { role, name, not_after, .. } = end;
             let (until, ago) = (date(*not_after), time::ago(*not_after, now));
-            if days == OVER {
-                tracing::error!(block, role, name, until, "a certificate or list is over, {ago}");
+            if notice == OVER {
+                let (reason, help) = ("expired", mend(role));
+                tracing::error!(
+                    block,
+                    role,
+                    name,
+                    until,
+                    reason,
+                    help,
+                    "a certificate or list is over, {ago}"
+                );
             } else {
+                let (reason, help) = ("expires_soon", effect(role));
                 tracing::warn!(
                     block,
                     role,
                     name,
                     until,
+                    reason,
+                    help,
                     "a certificate or list ends {ago}: renew it and write it to its file, which is \
                      read again by itself"
                 );
@@ -72,32 +85,77 @@ impl Alarm {
         self.said.retain(|(of, end), _| of != block || in_force.contains(end));
         let mut due = Vec::new();
         for end in ends {
-            let left = end.not_after.saturating_sub(now);
-            let Some(days) = THRESHOLDS.into_iter().find(|days| left <= days * 86400) else {
-                continue;
-            };
+            let Some(notice) = reached(end.not_before, end.not_after, now) else { continue };
             // Lists live for days: for them the long warnings would always be due.
-            if end.role == "crl" && days > 1 {
+            if end.role == "crl" && notice > DAY {
                 continue;
             }
             let key = (block.to_owned(), end.clone());
-            if self.said.insert(key, days) != Some(days) {
-                due.push((end, days));
+            if self.said.insert(key, notice) != Some(notice) {
+                due.push((end, notice));
             }
         }
         due
     }
 }
 
-/// Days, the nearest first.
-const THRESHOLDS: [i64; 4] = [OVER, 1, 7, 30];
+/// Whether a certificate is so near to its end that it should have been renewed.
+pub(crate) fn is_near(not_before: i64, not_after: i64, now: i64) -> bool {
+    reached(not_before, not_after, now).is_some_and(|notice| notice != OVER)
+}
+
+/// The shortest notice that is due.
+fn reached(not_before: i64, not_after: i64, now: i64) -> Option<i64> {
+    let left = not_after.saturating_sub(now);
+    notices(not_before, not_after).into_iter().flatten().find(|notice| left <= *notice)
+}
+
+/// How long before its end something is warned of, in seconds, the shortest first. Who renews
+/// certificates of an hour or a week does so at half or two thirds of their life: a warning that
+/// comes before that would come with each of them.
+fn notices(not_before: i64, not_after: i64) -> [Option<i64>; 4] {
+    let life = not_after.saturating_sub(not_before);
+    let long = |days: i64| Some(days * DAY).filter(|notice| *notice <= life / 3);
+    [Some(OVER), Some(DAY.min(life / 5)), long(7), long(30)]
+}
+
+/// What happens at the end of something that ends soon.
+fn effect(role: &str) -> &'static str {
+    match role {
+        "own" => "at its end every peer that verifies refuses this gateway",
+        "ca" => {
+            "at its end nobody is trusted for it: put its successor into the bundle, and issue \
+             certificates of that one"
+        }
+        _ => "at its end everybody of that CA is refused, unless `revocation` says otherwise",
+    }
+}
+
+/// What to do about something that is over.
+fn mend(role: &str) -> &'static str {
+    match role {
+        "own" => {
+            "every peer that verifies refuses this gateway: renew it now and write certificate and \
+             key to their files, which are read again by themselves; if it should be in force, mend \
+             this machine's clock"
+        }
+        "ca" => {
+            "nobody is trusted for it any more: put the CA's renewed certificate, or its successor, \
+             into the bundle, and take this one out"
+        }
+        _ => {
+            "everybody of that CA is refused, unless `revocation` says otherwise: fetch the CA's \
+             current list and write it to the file, or mend this machine's clock"
+        }
+    }
+}
+
+const DAY: i64 = 86400;
 const OVER: i64 = 0;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const DAY: i64 = 86400;
 
     fn end(role: &'static str, not_after: i64) -> End {
         End {
@@ -110,7 +168,7 @@ mod tests {
     }
 
     fn days(alarm: &mut Alarm, ends: &[End], now: i64) -> Vec<i64> {
-        alarm.due("tls", ends, now).into_iter().map(|(_end, days)| days).collect()
+        alarm.due("tls", ends, now).into_iter().map(|(_end, notice)| notice / DAY).collect()
     }
 
     #[test]
@@ -143,5 +201,20 @@ mod tests {
         assert_eq!(days(&mut alarm, &list, 6 * DAY), [1]);
         assert!(alarm.due("other", &[], 6 * DAY).is_empty());
         assert!(days(&mut alarm, &list, 6 * DAY).is_empty());
+    }
+
+    #[test]
+    fn short_lives_are_warned_of_when_their_renewal_is_late_and_not_when_they_begin() {
+        let hour = 3600;
+        for (life, quiet, late) in [
+            (hour, hour / 2, hour / 6),
+            (24 * hour, 8 * hour, 4 * hour),
+            (7 * DAY, 7 * DAY / 2, 20 * hour),
+            (90 * DAY, 31 * DAY, 29 * DAY),
+        ] {
+            let near = |left: i64| is_near(0, life, life - left);
+            assert_eq!([near(life), near(quiet), near(late)], [false, false, true], "{life}");
+        }
+        assert!(!is_near(0, DAY, 2 * DAY), "what is over is another matter");
     }
 }

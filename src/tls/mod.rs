@@ -10,7 +10,7 @@ pub(crate) mod client;
 mod epoch;
 mod error;
 pub(crate) mod examine;
-mod expiry;
+pub(crate) mod expiry;
 mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzed;

@@ -11,7 +11,7 @@ use crate::config::types::{Pem, PemSource};
 use crate::identity::Rules;
 use crate::tls::inspect::{CertificateFacts, date, named, shown};
 use crate::tls::revocation::Revocations;
-use crate::tls::{ServerSnapshot, client, server, time};
+use crate::tls::{ServerSnapshot, client, expiry, server, time};
 
 /// One place that TLS files are named in.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ pub(super) fn examine(blocks: &[Block<'_>], report: &mut Report) {
                         senders(tls, &loaded.snapshot, report);
                         lists("client_crl_file", loaded.snapshot.revocations(), report);
                         let here = loaded.warnings.iter().filter(is_here);
-                        here.for_each(|problem| report.of_loader(Level::Warning, problem));
+                        here.for_each(|problem| report.of_loader(level_of(problem), problem));
                     }
                     Err(error) => {
                         let here: Vec<_> = error.problems.iter().filter(is_here).collect();
@@ -120,7 +120,12 @@ fn problems(problems: &[Problem], report: &mut Report) {
 }
 
 fn warnings(warnings: &[Problem], report: &mut Report) {
-    warnings.iter().for_each(|problem| report.of_loader(Level::Warning, problem));
+    warnings.iter().for_each(|problem| report.of_loader(level_of(problem), problem));
+}
+
+/// The gateway starts with a list that is out of date, and lets nobody of that CA in.
+fn level_of(warning: &Problem) -> Level {
+    if warning.reason == "crl_expired" { Level::Problem } else { Level::Warning }
 }
 
 /// What is asked of senders.
@@ -214,10 +219,10 @@ pub(super) fn describe(leaf: &CertificateFacts) -> String {
     )
 }
 
-/// A warning for a certificate that has less than a month.
+/// A warning for a certificate that should have been renewed by now.
 pub(super) fn ends_soon(what: &str, leaf: &CertificateFacts, report: &mut Report) {
     let now = time::now();
-    if (0..SOON_SECONDS).contains(&(leaf.not_after - now)) {
+    if expiry::is_near(leaf.not_before, leaf.not_after, now) {
         report.add(Finding {
             level: Level::Warning,
             what: what.to_owned(),
@@ -229,5 +234,4 @@ pub(super) fn ends_soon(what: &str, leaf: &CertificateFacts, report: &mut Report
     }
 }
 
-const SOON_SECONDS: i64 = 30 * 86400;
 const NAMES_SHOWN: usize = 8;

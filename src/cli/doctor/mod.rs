@@ -22,7 +22,7 @@ use std::sync::Arc;
 use crate::cli::args::ReportFormat;
 use crate::cli::doctor::files::Block;
 use crate::cli::doctor::report::{Level, Report};
-use crate::cli::{Console, ExitStatus, fail};
+use crate::cli::{Console, ExitStatus, fail_output};
 use crate::config;
 use crate::config::types::{Pem, PemSource};
 
@@ -36,7 +36,7 @@ pub(super) fn run(args: &DoctorArgs, console: &mut Console<'_>) -> ExitStatus {
         ReportFormat::Json => writeln!(console.out, "{}", report.json()),
     };
     match written {
-        Err(error) => fail(&error, console),
+        Err(error) => fail_output(&error, console),
         Ok(()) if report.count(Level::Problem) > 0 => ExitStatus::Failure,
         Ok(()) => ExitStatus::Success,
     }

@@ -161,6 +161,13 @@ impl Handshake<'_> {
                 format!("{words}, and means what we sent"),
                 "something between may change bytes, or its TLS library has a fault",
             ),
+            AlertDescription::CertificateExpired => self.refusal(
+                "peer_rejected_us",
+                format!("does not accept our certificate {own_summary}: it {words}"),
+                "renew our certificate and write it to cert_file and key_file, which are read again \
+                 by themselves; if it is in force (`portcullis doctor` says until when), that \
+                 client's clock is wrong",
+            ),
             _ => self.refusal(
                 "peer_rejected_us",
                 format!("does not accept our certificate {own_summary}: it {words}"),

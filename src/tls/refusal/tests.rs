@@ -55,6 +55,11 @@ fn every_error_of_the_library_has_a_reason_and_a_next_step() {
             "CN=gateway (issuer CN=our-ca",
         ),
         (Error::AlertReceived(Alert::BadCertificate), "peer_rejected_us", "CN=gateway"),
+        (
+            Error::AlertReceived(Alert::CertificateExpired),
+            "peer_rejected_us",
+            "the certificate is out of date",
+        ),
         (Error::AlertReceived(Alert::HandshakeFailure), "peer_rejected_us", "after our answer"),
         (
             Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon),

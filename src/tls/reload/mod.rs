@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use crate::config::Problem;
 use crate::metrics::Metrics;
 use crate::tls::expiry::Alarm;
 use crate::tls::reload::subject::Event;
@@ -206,14 +207,10 @@ fn tell(key_path: &str, event: Event, status: &ReloadStatus, metrics: &Metrics) 
             status.update(key_path, |block| block.refused = None);
         }
         Event::Refused(refused) => {
+            let until = status.blocks().remove(key_path).and_then(|block| block.serving.until);
+            let over = until.is_some_and(|until| until <= time::clock());
             for problem in refused.problems.iter().take(MOST_TOLD) {
-                warn!(
-                    block = key_path,
-                    reason = problem.reason,
-                    error = %problem,
-                    "changed certificates cannot be used; the last good ones stay in force, and \
-                     the files are tried again by themselves"
-                );
+                tell_refused(key_path, problem, over);
             }
             let untold = refused.problems.len().saturating_sub(MOST_TOLD);
             if untold > 0 {
@@ -222,6 +219,27 @@ fn tell(key_path: &str, event: Event, status: &ReloadStatus, metrics: &Metrics) 
             metrics.reload(key_path, "failure");
             status.update(key_path, |block| block.refused = Some(refused));
         }
+    }
+}
+
+fn tell_refused(key_path: &str, problem: &Problem, over: bool) {
+    let (block, reason, error) = (key_path, problem.reason, problem);
+    if over {
+        tracing::error!(
+            block,
+            reason,
+            %error,
+            "our own certificate is over, and its files hold none that can be used: peers refuse \
+             this gateway until they do; the files are tried again by themselves"
+        );
+    } else {
+        warn!(
+            block,
+            reason,
+            %error,
+            "changed certificates cannot be used; the last good ones stay in force, and the files \
+             are tried again by themselves"
+        );
     }
 }
 

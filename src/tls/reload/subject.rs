@@ -72,6 +72,9 @@ pub(crate) struct Subject {
     reading: Option<JoinHandle<Reading>>,
     /// Whether it was told that the files cannot even be judged, and nothing else since.
     told_unjudged: bool,
+    /// Whether the last that was told aloud is that the files cannot be used, or not be read in
+    /// time. Until that is taken back, log, metric and status say so.
+    alarmed: bool,
 }
 
 type Load = dyn Fn() -> Result<Fresh, CredentialsError> + Send + Sync;
@@ -194,6 +197,7 @@ impl Subject {
             pending: None,
             reading: None,
             told_unjudged: false,
+            alarmed: false,
         }
     }
 
@@ -251,7 +255,7 @@ impl Subject {
         };
         // It is waited for once: the other blocks are looked at after this one.
         let patience = if hangs { Duration::ZERO } else { pace.deadline };
-        match tokio::time::timeout(patience, &mut reading).await {
+        let event = match tokio::time::timeout(patience, &mut reading).await {
             Ok(Ok(found)) => self.settle(found),
             Ok(Err(_panicked)) => {
                 // As whatever is refused, it is tried again ever more seldom.
@@ -272,7 +276,13 @@ impl Subject {
                     "is their mount hanging (`df` on their folder tells)?",
                 )
             }
+        };
+        match event {
+            Event::Refused(_) => self.alarmed = true,
+            Event::Published(_) | Event::Restored => self.alarmed = false,
+            Event::Quiet => {}
         }
+        event
     }
 
     /// Says aloud, once, that there is no verdict on the files.
@@ -328,9 +338,9 @@ impl Subject {
     fn settle(&mut self, found: Reading) -> Event {
         match found {
             Reading::Unchanged => {
-                let was_refused = self.pending.take().is_some_and(|p| p.refused >= LOUD);
-                let was_told = std::mem::take(&mut self.told_unjudged);
-                if was_refused || was_told { Event::Restored } else { Event::Quiet }
+                self.pending = None;
+                self.told_unjudged = false;
+                if self.alarmed { Event::Restored } else { Event::Quiet }
             }
             Reading::Unsettled(fingerprint) => {
                 debug!(block = self.key_path, "the files are changing: they are left to settle");

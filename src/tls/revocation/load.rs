@@ -207,17 +207,23 @@ fn dates(
         return;
     };
     if at < now {
-        let effect = match inputs.policy.expired {
-            OnDoubt::Deny if inputs.policy.grace.is_zero() => "everybody of that CA is refused",
-            OnDoubt::Deny => "everybody of that CA is refused once `revocation.grace` is over",
-            OnDoubt::Allow => "whoever is not on it is let in",
+        let grace = i64::try_from(inputs.policy.grace.as_secs()).unwrap_or(i64::MAX);
+        let (reason, effect) = match inputs.policy.expired {
+            OnDoubt::Deny if at.saturating_add(grace) < now => {
+                ("crl_expired", "everybody of that CA is refused")
+            }
+            OnDoubt::Deny => (
+                "crl_out_of_date",
+                "everybody of that CA is refused once `revocation.grace` is over",
+            ),
+            OnDoubt::Allow => ("crl_out_of_date", "whoever is not on it is let in"),
         };
         let message = format!(
             "the list of {name} is out of date since {} ({}): {effect}",
             inspect::date(at),
             time::ago(at, now)
         );
-        warnings.push(problem(file, line, "crl_expired", message, "fetch the CA's current list"));
+        warnings.push(problem(file, line, reason, message, "fetch the CA's current list"));
     }
 }
 

@@ -60,7 +60,12 @@ fn revocation_lists_are_judged_and_a_revoked_client_is_told() {
 
     doctor.write("ca.crl", &doctor.pki.ca.list(6, &[], time::Duration::days(-1)));
     let said = doctor.say(&["--set", &setting]);
-    said.has("warning", &[&file, "is out of date since", "crl_expired"]);
+    said.has("problem", &[&file, "is out of date since", "everybody of that CA", "crl_expired"]);
+    said.ends(ExitStatus::Failure);
+    let allowed = format!("{GRPC}.revocation.expired=allow");
+    let said = doctor.say(&["--set", &setting, "--set", &allowed]);
+    said.has("warning", &[&file, "is out of date since", "let in", "crl_out_of_date"]);
+    said.ends(ExitStatus::Success);
 }
 
 /// Guarantees: the bundles of trust domains have a section of their own, and what is wrong with one

@@ -1,5 +1,6 @@
 //! Files written the way people's tools write them, and what is then in force.
 
+mod alarm;
 mod boundary;
 mod folders;
 
@@ -14,6 +15,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::config::{Problem, Span};
+use crate::telemetry::testing::captured;
 use crate::tls::error::{CredentialsError, Loaded};
 use crate::tls::store::{Store, Watch};
 use crate::tls::time::testing::Shift;
@@ -295,10 +297,7 @@ async fn a_look_that_took_long_does_not_put_off_the_next_one() {
 /// new time.
 #[tokio::test]
 async fn t46_a_clock_that_is_set_is_warned_about_once_and_all_is_judged_again() {
-    let sink = Sink::default();
-    let copy = sink.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || copy.clone()).finish();
-    let _capturing = tracing::subscriber::set_default(subscriber);
+    let (sink, _capturing) = captured();
     let scene = scene(plain, quick(), true).await;
     let mut shifts = Vec::new();
     for (shift, way) in [(YEAR, "set forward by 365 days"), (0, "set back by 365 days")] {
@@ -315,27 +314,6 @@ async fn t46_a_clock_that_is_set_is_warned_about_once_and_all_is_judged_again() 
         assert!(said[0].contains("clock_was_set") && said[0].contains("is NTP running"), "{log}");
     }
     assert_eq!(sink.text().matches("clock_was_set").count(), 2);
-}
-
-/// Where the log of a test goes.
-#[derive(Clone, Default)]
-struct Sink(Arc<std::sync::Mutex<Vec<u8>>>);
-
-impl Sink {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl std::io::Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 const YEAR: i64 = 365 * 86400 + 60;
