@@ -35,6 +35,11 @@ impl Budget {
         Self(Arc::new(Inner { limit, held: AtomicUsize::new(0) }))
     }
 
+    /// Bytes that may be held.
+    pub(super) fn limit(&self) -> usize {
+        self.0.limit
+    }
+
     /// Bytes held at the moment.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {

@@ -18,6 +18,9 @@ use crate::signal::Signal;
 /// When to try again a request for which there was no room.
 const ROOM_AGAIN: Duration = Duration::from_secs(1);
 
+/// The byte budget is used up.
+pub(super) const NO_ROOM: &str = "in_flight_bytes";
+
 /// The connection broke, which a sender meets by sending again.
 const ABORTED: &str = "body_aborted";
 
@@ -67,7 +70,7 @@ pub(super) fn no_room() -> Failure {
     Failure::new(
         Code::Unavailable,
         Side::Internal,
-        "in_flight_bytes",
+        NO_ROOM,
         "the gateway holds as many request bytes as max_in_flight_bytes allows: try again later",
     )
     .with_retry_after(ROOM_AGAIN)

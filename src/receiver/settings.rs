@@ -167,7 +167,27 @@ impl Settings {
                 "a request was refused, for the rules do not let its sender in",
             );
         }
+        if failure.reason == refusal::NO_ROOM {
+            self.said_full(&failure);
+        }
         failure
+    }
+
+    /// Senders come again by themselves; whoever runs the gateway learns of it here alone.
+    fn said_full(&self, failure: &Failure) {
+        if let Verdict::Say { repeated, unsaid } = self.repeats.weigh(failure.reason, "", "") {
+            warn!(
+                listener = %self.key_path,
+                reason = failure.reason,
+                max_in_flight_bytes = self.budget.limit(),
+                repeated,
+                other_refusals_not_logged = unsaid,
+                help = "look whether the backend is slow, for requests wait for its answer; raise \
+                        max_in_flight_bytes if memory allows",
+                "requests are refused for lack of room: the listener holds all the bytes that it may; \
+                 their senders try again",
+            );
+        }
     }
 
     /// The same for one that brought data, which is lost if the sender would only be refused again:

@@ -16,4 +16,5 @@ mod numbers;
 mod peers;
 mod requests;
 mod support;
+mod told;
 mod wire;
