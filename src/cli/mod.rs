@@ -12,6 +12,7 @@ mod healthcheck;
 mod print_config;
 mod quickstart;
 mod run;
+mod usage;
 mod validate;
 
 use std::error::Error;
@@ -66,11 +67,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>, console: &mut Console<'_>) 
         Some(Command::Certs(args)) => match certs::run(&args.command, console.out) {
             Ok(true) => ExitStatus::Success,
             Ok(false) => ExitStatus::Failure,
-            Err(error) => fail(&error, console),
+            Err(error) => fail_output(&error, console),
         },
         Some(Command::Components) => match components::list(console.out) {
             Ok(()) => ExitStatus::Success,
-            Err(error) => fail(&error, console),
+            Err(error) => fail_output(&error, console),
         },
         Some(Command::Doctor(args)) => doctor::run(args, console),
         Some(Command::Healthcheck(args)) => match healthcheck::run(args, console.out) {
@@ -82,6 +83,20 @@ pub fn run(args: impl IntoIterator<Item = OsString>, console: &mut Console<'_>) 
         Some(Command::Validate(args)) => validate::run(args, console),
         None => run::run(&cli.source, console),
     }
+}
+
+/// The output could not be written. Whoever reads it has gone (`| head`) when the pipe is broken:
+/// that is no news to them.
+fn fail_output(error: &(dyn Error + 'static), console: &mut Console<'_>) -> ExitStatus {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if kind == Some(std::io::ErrorKind::BrokenPipe) {
+            return ExitStatus::Failure;
+        }
+        cause = error.source();
+    }
+    fail(error, console)
 }
 
 /// Prints an error and its causes, and says that the command failed.
@@ -115,6 +130,9 @@ fn explain_usage(error: &clap::Error, console: &mut Console<'_>) -> ExitStatus {
         (&mut console.err, ExitStatus::Usage)
     };
     let _unheard = write!(sink, "{error}");
+    if let Some(tip) = usage::tip(error) {
+        let _unheard = write!(console.err, "\n{tip}");
+    }
     status
 }
 

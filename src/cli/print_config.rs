@@ -1,7 +1,7 @@
 //! `portcullis print-config`: the configuration as it is read.
 
 use crate::cli::args::{PrintConfigArgs, PrintFormat, PrintMode};
-use crate::cli::{Console, ExitStatus, fail, validate};
+use crate::cli::{Console, ExitStatus, fail_output, validate};
 use crate::config;
 
 /// Prints it; a faulty one is explained instead.
@@ -23,6 +23,6 @@ pub(super) fn run(args: &PrintConfigArgs, console: &mut Console<'_>) -> ExitStat
     };
     match console.out.write_all(text.as_bytes()) {
         Ok(()) => ExitStatus::Success,
-        Err(error) => fail(&error, console),
+        Err(error) => fail_output(&error, console),
     }
 }

@@ -85,3 +85,44 @@ fn without_a_configuration_it_teaches_how_to_get_one() {
         assert!(err.contains(text), "{text} in {err}");
     }
 }
+
+#[test]
+fn what_people_type_out_of_habit_is_answered_with_the_right_spelling() {
+    for (args, tip) in [
+        (&["gateway.yaml"][..], "--config gateway.yaml"),
+        (&["validate", "etc/gateway.yml"], "--config etc/gateway.yml"),
+        (&["-c", "gateway.yaml"], "named by --config"),
+        (&["run"], "`portcullis --config gateway.yaml` runs it"),
+        (&["version"], "--version"),
+    ] {
+        let (status, _, err) = outcome(args);
+        assert_eq!(status, ExitStatus::Usage, "{args:?}");
+        assert!(err.contains("tip: ") && err.contains(tip), "{args:?}: {err}");
+    }
+}
+
+/// Nobody who writes `| head` wants to read of a broken pipe.
+#[test]
+fn a_reader_that_has_gone_is_no_news() {
+    struct Gone(std::io::ErrorKind);
+    impl std::io::Write for Gone {
+        fn write(&mut self, _bytes: &[u8]) -> std::io::Result<usize> {
+            Err(self.0.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    for args in [&["components"][..], &["doctor"], &["certs", "show", "none.crt"]] {
+        for (kind, is_said) in
+            [(std::io::ErrorKind::BrokenPipe, false), (std::io::ErrorKind::StorageFull, true)]
+        {
+            let (mut out, mut err) = (Gone(kind), Vec::new());
+            let mut console = Console { out: &mut out, err: &mut err };
+            let words = std::iter::once("portcullis").chain(args.iter().copied());
+            let status = run(words.map(OsString::from), &mut console);
+            assert_eq!(status, ExitStatus::Failure, "{args:?}");
+            assert_eq!(!err.is_empty(), is_said, "{args:?}: {}", String::from_utf8_lossy(&err));
+        }
+    }
+}

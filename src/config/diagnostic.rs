@@ -16,6 +16,9 @@ pub struct Span {
     pub column: u32,
 }
 
+/// The reason of the warning that a variable of `${env:...}` has no value.
+pub(super) const ENV_UNSET: &str = "env_unset";
+
 /// One thing that is wrong, or that has no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -77,6 +80,24 @@ pub struct Problems {
 }
 
 impl Problems {
+    /// A value is wrong because an environment variable is not set: then setting it is what mends it,
+    /// and one problem says so.
+    pub(super) fn blame_what_is_unset(&mut self) {
+        let Self { errors, warnings } = self;
+        warnings.retain(|warning| {
+            let blames = |error: &&mut Problem| {
+                warning.reason == ENV_UNSET && error.key_path == warning.key_path
+            };
+            let Some(error) = errors.iter_mut().find(blames) else { return true };
+            error.help = Some(format!(
+                "{}: {}",
+                warning.message,
+                warning.help.as_deref().unwrap_or("set it")
+            ));
+            false
+        });
+    }
+
     /// Puts problems in the order of the text they are about; each is there once.
     pub(super) fn sort(&mut self) {
         for list in [&mut self.errors, &mut self.warnings] {

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::diagnostic::{Problem, Problems, Span};
+use crate::config::diagnostic::{ENV_UNSET, Problem, Problems, Span};
 use crate::config::node::{Node, Origin, Value};
 use crate::config::source::{Environment, split_keys, split_scheme};
 use crate::config::{file, yaml};
@@ -284,7 +284,7 @@ impl<'a> Expander<'a> {
 
     fn warn_unset(&mut self, name: &str, at: &Place<'_>) {
         self.problems.warnings.push(at.problem(
-            "env_unset",
+            ENV_UNSET,
             format!("the environment variable {name} is not set; the value is empty"),
             &format!("set it, or give a default: ${{env:{name}:-default}}"),
         ));

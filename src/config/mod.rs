@@ -32,6 +32,7 @@ pub(crate) fn load(source: &Source) -> Result<(Config, Problems), Problems> {
     let (config, found) = read::config(&tree);
     problems.errors.extend(found.errors);
     problems.warnings.extend(found.warnings);
+    problems.blame_what_is_unset();
     problems.sort();
     if problems.errors.is_empty() { Ok((config, problems)) } else { Err(problems) }
 }

@@ -43,7 +43,7 @@ pub(super) enum FolderError {
     #[error(transparent)]
     Issue(#[from] IssueError),
     /// The folder is of no use.
-    #[error("cannot use the folder {}", path.display())]
+    #[error("cannot use the folder {} (--dir takes another one)", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -72,7 +72,7 @@ pub(super) enum FolderError {
         path: PathBuf,
     },
     /// The configuration cannot be written.
-    #[error("cannot write {}", path.display())]
+    #[error("cannot write {} (--dir takes another folder)", path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -123,6 +123,9 @@ impl Folder {
         let exists = paths.cert.exists() || paths.key.exists();
         if exists && !force {
             let facts = usable(&paths.cert, None)?;
+            if !paths.key.exists() {
+                return Err(without_certificate(&paths.key));
+            }
             let authority = paths.load_authority()?;
             return Ok(Signer { authority, subject: facts.identity.subject, is_new: false });
         }
@@ -205,13 +208,17 @@ fn leaf(signer: &Signer, paths: &Paths, leaf: &Leaf, force: bool) -> Result<bool
     if exists && !force {
         usable(&paths.cert, Some(&signer.subject))?;
         if !paths.key.exists() {
-            let problem = "does not exist, but its certificate does".to_owned();
-            return Err(FolderError::Unusable { path: paths.key.clone(), problem });
+            return Err(without_certificate(&paths.key));
         }
         return Ok(false);
     }
     paths.write(&signer.authority.issue(leaf)?, force)?;
     Ok(true)
+}
+
+fn without_certificate(key: &Path) -> FolderError {
+    let problem = "does not exist, but its certificate does".to_owned();
+    FolderError::Unusable { path: key.to_owned(), problem }
 }
 
 fn server(name: &str) -> Leaf {

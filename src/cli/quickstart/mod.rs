@@ -25,7 +25,7 @@ use crate::cli::quickstart::folder::{Folder, FolderError};
 use crate::cli::quickstart::ports::{Ports, USUAL};
 use crate::cli::quickstart::sender::SendError;
 use crate::cli::run::{load, refuse};
-use crate::cli::{Console, ExitStatus, fail};
+use crate::cli::{Console, ExitStatus, fail, fail_output};
 use crate::config::Config;
 use crate::config::sections::LogLevel;
 use crate::gateway::{BuildError, Ended, Gateway, Loaded, RunError};
@@ -78,7 +78,7 @@ enum QuickstartError {
 pub(super) fn run(args: &QuickstartArgs, console: &mut Console<'_>) -> ExitStatus {
     let (folder, ports) = match prepare(args, console) {
         Ok(prepared) => prepared,
-        Err(error) => return fail(&error, console),
+        Err(error) => return failed(&error, console),
     };
     let source = Source {
         config: vec![folder.config().to_string_lossy().into_owned()],
@@ -95,8 +95,15 @@ pub(super) fn run(args: &QuickstartArgs, console: &mut Console<'_>) -> ExitStatu
     });
     match lived {
         Ok(Ok(())) => ExitStatus::Success,
-        Ok(Err(error)) => fail(&error, console),
+        Ok(Err(error)) => failed(&error, console),
         Err(error) => fail(&error, console),
+    }
+}
+
+fn failed(error: &QuickstartError, console: &mut Console<'_>) -> ExitStatus {
+    match error {
+        QuickstartError::System(_) => fail_output(error, console),
+        _ => fail(error, console),
     }
 }
 

@@ -111,8 +111,11 @@ pub(super) fn target(section: &Section<'_>, endpoint: &str) -> Option<Target> {
         Err(why) => {
             let help = if address.contains('/') {
                 "OTLP over gRPC has no path: write host:port; for HTTP use the otlp_http exporter"
+                    .to_owned()
+            } else if host_port(&format!("{address}:443")).is_ok() {
+                format!("write host:port, such as {address}:4317 or {address}:443")
             } else {
-                "write host:port, such as backend:4317"
+                "write host:port, such as backend:4317".to_owned()
             };
             section.error_help("endpoint", "endpoint", why, help);
             None

@@ -270,6 +270,9 @@ fn urls(section: &Section<'_>) -> [Option<String>; 4] {
         let own = url(section, &format!("{}_endpoint", signal.name()));
         own.or_else(|| base.as_ref().map(|base| format!("{base}{}", signal.http_path())))
     });
+    if let Some(base) = &base {
+        warn_of_doubled_path(section, base);
+    }
     let named =
         ["endpoint", "traces_endpoint", "metrics_endpoint", "logs_endpoint", "profiles_endpoint"];
     if urls.iter().all(Option::is_none) && !named.iter().any(|key| section.has(key)) {
@@ -278,6 +281,20 @@ fn urls(section: &Section<'_>) -> [Option<String>; 4] {
         section.error_help("endpoint", "endpoint", message, help);
     }
     urls
+}
+
+/// What the signal's own key takes was written as `endpoint`.
+fn warn_of_doubled_path(section: &Section<'_>, base: &str) {
+    let doubled = |signal: Signal| Some((signal, base.strip_suffix(signal.http_path())?));
+    if let Some((signal, root)) = Signal::ALL.into_iter().find_map(doubled) {
+        let path = signal.http_path();
+        section.warn(
+            "endpoint",
+            "doubled_path",
+            format!("{path} is put behind it again: {signal} go to {base}{path}"),
+            format!("write endpoint: {root}, or {signal}_endpoint: {base}"),
+        );
+    }
 }
 
 /// An absolute http(s) URL.

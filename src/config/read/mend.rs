@@ -39,14 +39,43 @@ pub(super) fn component(section: &str, kind: &str, types: &[&str]) -> String {
 fn collectors(section: &str, kind: &str) -> Option<&'static str> {
     Some(match (section, kind) {
         ("exporters", "logging") => "it is called debug, with verbosity for loglevel",
+        ("exporters", "jaeger" | "jaeger_thrift") => {
+            "Jaeger takes OTLP: otlp_grpc with endpoint: jaeger:4317"
+        }
+        ("exporters", "loki") => {
+            "Loki takes OTLP: otlp_http with endpoint: http://loki:3100/otlp (headers: \
+             {X-Scope-OrgID: ...} names the tenant)"
+        }
+        ("exporters", "prometheusremotewrite") => {
+            "Mimir takes OTLP at http://mimir:9009/otlp, Prometheus at \
+             http://prometheus:9090/api/v1/otlp (started with --web.enable-otlp-receiver): name that \
+             as endpoint of an otlp_http exporter"
+        }
+        ("exporters", "sapm" | "signalfx") => {
+            "Splunk takes OTLP: otlp_http with traces_endpoint: \
+             https://ingest.REALM.signalfx.com/v2/trace/otlp, metrics_endpoint: \
+             https://ingest.REALM.signalfx.com/v2/datapoint/otlp and headers: {X-SF-Token: ...}"
+        }
+        ("exporters", "elasticsearch") => {
+            "Elastic's APM server takes OTLP: otlp_grpc with endpoint: apm-server:8200 and headers: \
+             {Authorization: \"Bearer ...\"}"
+        }
+        ("exporters", "loadbalancing" | "load_balancing") => {
+            "requests are not spread by trace here: send OTLP to a Collector that has this exporter"
+        }
         ("extensions", "memory_ballast" | "pprof") => {
             "remove it, also from service.extensions: it is about the memory of a Go program"
         }
-        (
-            "extensions",
-            "basicauth" | "basic_auth" | "bearertokenauth" | "bearer_token_auth" | "headers_setter"
-            | "oauth2client" | "oauth2_client" | "sigv4auth",
-        ) => {
+        ("extensions", "basicauth" | "basic_auth") => {
+            "an exporter sends user and password with headers: {Authorization: \"Basic \
+             ${file:/run/secrets/basic}\"}, where that file was made by `printf %s USER:PASSWORD | \
+             base64 -w0`; senders show certificates"
+        }
+        ("extensions", "bearertokenauth" | "bearer_token_auth") => {
+            "an exporter sends a token with headers: {Authorization: \"Bearer \
+             ${file:/run/secrets/token}\"}; senders show certificates"
+        }
+        ("extensions", "headers_setter" | "oauth2client" | "oauth2_client" | "sigv4auth") => {
             "an exporter sends its credentials with headers: {Authorization: \"Basic \
              ${file:/run/secrets/token}\"} or with a client certificate; senders show certificates"
         }

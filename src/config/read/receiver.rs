@@ -132,6 +132,19 @@ fn server(section: &Section<'_>, default_endpoint: &str, max_request_bytes: usiz
     }
     dialer(section);
     middlewares(section);
+    let limits = limits(section);
+    if limits.max_in_flight_bytes < max_request_bytes {
+        section.warn(
+            "max_in_flight_bytes",
+            "never_fits",
+            format!(
+                "{} bytes are less than the largest request that is allowed ({max_request_bytes}): \
+                 one in between is told to try again for ever",
+                limits.max_in_flight_bytes
+            ),
+            "raise it, or lower max_recv_msg_size_mib (gRPC) or max_request_body_size (HTTP)",
+        );
+    }
     Server {
         key_path: section.path.clone(),
         listen,
@@ -140,7 +153,7 @@ fn server(section: &Section<'_>, default_endpoint: &str, max_request_bytes: usiz
         auth: section.optional("auth", Flavour::None, authenticator).flatten(),
         rules: None,
         include_metadata: section.boolean("include_metadata").unwrap_or(false),
-        limits: limits(section),
+        limits,
     }
 }
 

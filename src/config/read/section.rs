@@ -50,6 +50,15 @@ pub(super) enum Flavour {
     Some,
 }
 
+/// `endpoint:host` is one text, where a key and its value were meant.
+fn glued_key(node: &Node) -> Option<String> {
+    let Value::Scalar(scalar) = &node.value else { return None };
+    let (key, value) = scalar.text.split_once(':')?;
+    let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    (is_key && !value.is_empty() && !value.starts_with("//"))
+        .then(|| format!("a blank belongs behind the colon: {key}: {value}"))
+}
+
 impl<'a> Section<'a> {
     /// Reads a node as a map; a null is an empty one.
     pub(super) fn new(path: String, span: Span, node: Option<&'a Node>, sink: &'a Sink) -> Self {
@@ -62,7 +71,7 @@ impl<'a> Section<'a> {
                     span: node.map_or_else(|| span.clone(), |node| node.span.clone()),
                     key_path: path.clone(),
                     message: "must be a map of keys and values".to_owned(),
-                    help: None,
+                    help: node.and_then(glued_key),
                     reason: "wrong_type",
                 });
                 broken = true;

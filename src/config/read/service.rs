@@ -32,7 +32,9 @@ pub(super) fn service(section: &Section<'_>, known: &Known) -> Service {
         .map(|reference| reference.id)
         .filter(|id| seen.insert(id.clone()))
         .collect();
-    for id in known.extensions.difference(&seen) {
+    // Of what does not exist it is said elsewhere, and to list it would help nobody.
+    let exists = |id: &&ComponentId| super::EXTENSIONS.contains(&id.kind.as_str());
+    for id in known.extensions.difference(&seen).filter(exists) {
         section.warn(
             "extensions",
             "unused",

@@ -1,6 +1,7 @@
 //! Reading as an operator meets it: sources, merging, expansion, defaults.
 
 mod accepted;
+mod advice;
 mod expansion;
 mod identity;
 mod wrong;
