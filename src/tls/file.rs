@@ -11,6 +11,8 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::tls::way::Way;
+
 /// Largest file read, in bytes. A bundle of 500 certificates is about 0.8 MiB.
 pub(super) const MAX_BYTES: u64 = 1 << 20;
 
@@ -163,16 +165,29 @@ fn unopened(path: &Path, error: &io::Error) -> ReadError {
     match error.kind() {
         ErrorKind::NotFound => missing(path),
         ErrorKind::PermissionDenied => denied(path),
-        _ if rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::NXIO) => {
-            failed("file_not_regular", "is a socket, not a regular file".to_owned(), "")
-        }
-        _ => failed("file_unreadable", format!("cannot be opened: {error}"), ""),
+        _ => match rustix::io::Errno::from_io_error(error) {
+            Some(rustix::io::Errno::NXIO) => {
+                failed("file_not_regular", "is a socket, not a regular file".to_owned(), "")
+            }
+            Some(rustix::io::Errno::LOOP) => {
+                let message = "is a link that leads to itself, maybe through others".to_owned();
+                failed("file_missing", message, "let the link lead to the file")
+            }
+            _ => failed("file_unreadable", format!("cannot be opened: {error}"), ""),
+        },
     }
 }
 
 fn missing(path: &Path) -> ReadError {
     if let Ok(target) = std::fs::read_link(path) {
-        let message = format!("is a link to {}, which does not exist", target.display());
+        let mut message = format!("is a link to {}", target.display());
+        let next = path.parent().map(|folder| folder.join(&target));
+        if let (Some(next), Some(way)) = (next, Way::of(path))
+            && next.is_symlink()
+        {
+            message.push_str(&format!(" and leads on to {}", way.end.display()));
+        }
+        message.push_str(", which does not exist");
         return failed("file_missing", message, "mend the link, or mount what it points to");
     }
     let gone = path.ancestors().skip(1).filter(|part| !part.as_os_str().is_empty());
@@ -234,12 +249,10 @@ fn denied_file(path: &Path, owner: &Owner, mode: u32, we: &Owner) -> ReadError {
 }
 
 fn denied_folder(path: &Path, we: &Owner) -> ReadError {
-    let closed = path
-        .ancestors()
-        .skip(1)
-        .filter_map(|folder| Some((folder, std::fs::metadata(folder).ok()?)))
-        .next();
-    let Some((folder, metadata)) = closed else {
+    // Through links it may be none of the folders that the path names.
+    let closed = Way::of(path).and_then(|way| way.closed);
+    let closed = closed.and_then(|folder| Some((std::fs::metadata(&folder).ok()?, folder)));
+    let Some((metadata, folder)) = closed else {
         return failed("file_permission", "cannot be reached: permission denied".to_owned(), "");
     };
     let message = format!(
@@ -299,6 +312,12 @@ mod tests {
         assert!(why("no/such/file").message.ends_with("/no"), "{}", why("no/such/file").message);
         std::os::unix::fs::symlink("nowhere", path("link")).unwrap();
         assert_eq!(why("link").message, "is a link to nowhere, which does not exist");
+        std::os::unix::fs::symlink("link", path("chain")).unwrap();
+        let end = path("nowhere").display().to_string();
+        let leads = format!("is a link to link and leads on to {end}, which does not exist");
+        assert_eq!(why("chain").message, leads);
+        std::os::unix::fs::symlink("circle", path("circle")).unwrap();
+        assert_eq!(why("circle").message, "is a link that leads to itself, maybe through others");
         std::fs::create_dir(path("folder")).unwrap();
         assert_eq!(why("folder").message, "is a directory, not a regular file");
         rustix::fs::mknodat(

@@ -31,6 +31,7 @@ pub(crate) mod store;
 pub(crate) mod testing;
 pub(crate) mod time;
 mod verifier;
+mod way;
 
 pub(crate) use client::{ClientSnapshot, Connector, UpstreamTlsError};
 pub(crate) use error::CredentialsError;

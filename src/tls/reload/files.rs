@@ -3,13 +3,13 @@
 //! Guarantees that equal fingerprints mean equal bytes (or the same failure to read them), and that
 //! every folder is named whose entries decide what a path leads to. Knows nothing of certificates.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::ffi::OsString;
-use std::path::{Component, Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
 use crate::tls::file;
+use crate::tls::way::Way;
 
 /// SHA-256 over those of the contents of some files, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,47 +53,10 @@ pub(super) fn folders(files: &[PathBuf]) -> BTreeSet<PathBuf> {
 }
 
 fn add_folders(path: &Path, found: &mut BTreeSet<PathBuf>) {
-    let Ok(path) = std::path::absolute(path) else { return };
-    let mut left: VecDeque<OsString> = names(&path);
-    let mut here = PathBuf::from("/");
-    let mut links = 0;
-    while let Some(name) = left.pop_front() {
-        if name == ".." {
-            here.pop();
-            continue;
-        }
-        let next = here.join(&name);
-        match std::fs::read_link(&next) {
-            Ok(target) if links < MOST_LINKS => {
-                links += 1;
-                found.insert(here.clone());
-                if target.is_absolute() {
-                    here = PathBuf::from("/");
-                }
-                for name in names(&target).into_iter().rev() {
-                    left.push_front(name);
-                }
-            }
-            Ok(_) | Err(_) => here = next,
-        }
-    }
-    for folder in here.ancestors().skip(1).take(2) {
-        found.insert(folder.to_owned());
-    }
+    let Some(way) = Way::of(path) else { return };
+    found.extend(way.links);
+    found.extend(way.end.ancestors().skip(1).take(2).map(Path::to_owned));
 }
-
-fn names(path: &Path) -> VecDeque<OsString> {
-    path.components()
-        .filter_map(|component| match component {
-            Component::Normal(name) => Some(name.to_owned()),
-            Component::ParentDir => Some(OsString::from("..")),
-            Component::CurDir | Component::Prefix(_) | Component::RootDir => None,
-        })
-        .collect()
-}
-
-/// As many symbolic links as Linux follows in one path.
-const MOST_LINKS: usize = 40;
 
 #[cfg(test)]
 mod tests {

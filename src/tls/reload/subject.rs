@@ -75,6 +75,8 @@ pub(crate) struct Subject {
     /// Whether the last that was told aloud is that the files cannot be used, or not be read in
     /// time. Until that is taken back, log, metric and status say so.
     alarmed: bool,
+    /// Since when nothing that was there could be used, whatever it was.
+    unusable_since: Option<Instant>,
 }
 
 type Load = dyn Fn() -> Result<Fresh, CredentialsError> + Send + Sync;
@@ -198,6 +200,7 @@ impl Subject {
             reading: None,
             told_unjudged: false,
             alarmed: false,
+            unusable_since: None,
         }
     }
 
@@ -256,7 +259,7 @@ impl Subject {
         // It is waited for once: the other blocks are looked at after this one.
         let patience = if hangs { Duration::ZERO } else { pace.deadline };
         let event = match tokio::time::timeout(patience, &mut reading).await {
-            Ok(Ok(found)) => self.settle(found),
+            Ok(Ok(found)) => self.settle(found, pace),
             Ok(Err(_panicked)) => {
                 // As whatever is refused, it is tried again ever more seldom.
                 if let Some(pending) = &mut self.pending {
@@ -335,11 +338,12 @@ impl Subject {
         }
     }
 
-    fn settle(&mut self, found: Reading) -> Event {
+    fn settle(&mut self, found: Reading, pace: &Pace) -> Event {
         match found {
             Reading::Unchanged => {
                 self.pending = None;
                 self.told_unjudged = false;
+                self.unusable_since = None;
                 if self.alarmed { Event::Restored } else { Event::Quiet }
             }
             Reading::Unsettled(fingerprint) => {
@@ -358,6 +362,7 @@ impl Subject {
             Reading::Loaded(fingerprint, fresh) => {
                 self.pending = None;
                 self.told_unjudged = false;
+                self.unusable_since = None;
                 self.served = Some(fingerprint);
                 self.judge_again = fresh.judge_again;
                 (fresh.publish)();
@@ -373,7 +378,10 @@ impl Subject {
                 if let Some(first) = error.problems.first().filter(|_| refused < LOUD) {
                     debug!(block = self.key_path, error = %first, "cannot be used; tried again");
                 }
-                if refused == LOUD {
+                // Two writers that fight leave other bytes every time.
+                let since = *self.unusable_since.get_or_insert(now);
+                let restless = !self.alarmed && now.duration_since(since) >= pace.most_wait;
+                if refused == LOUD || restless {
                     self.told_unjudged = false;
                     Event::Refused(Refused { problems: error.problems, since: time::clock() })
                 } else {

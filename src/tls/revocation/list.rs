@@ -15,6 +15,7 @@ use x509_parser::prelude::{ASN1Time, FromDer, X509Name};
 use crate::tls::file::give_way;
 use crate::tls::inspect;
 use crate::tls::revocation::der::{self, Element, Reader, SEQUENCE};
+use crate::tls::revocation::extensions::{Extensions, Scope, extension, extensions_of};
 
 /// A list that can be looked up.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(super) struct List {
     pub(super) issuer_name: String,
     /// cRLNumber without leading zeros; lists of version 1 have none.
     pub(super) number: Option<Box<[u8]>>,
+    /// The name of the key that signed it, as the issuer gives it.
+    pub(super) signed_with: Option<Box<[u8]>>,
     pub(super) this_update: i64,
     /// `None` never expires.
     pub(super) next_update: Option<i64>,
@@ -35,15 +38,6 @@ pub(super) struct List {
     /// The whole list as it came; nothing once it was [`List::settle`]d.
     der: Vec<u8>,
     signed: Signed,
-}
-
-/// issuingDistributionPoint, as far as it is understood.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Scope {
-    only_leaves: bool,
-    only_issuers: bool,
-    /// Names in DER; one of them must be in the certificate. Empty is every certificate.
-    points: Vec<Box<[u8]>>,
 }
 
 /// Why a list cannot be used: reason, clause and help.
@@ -90,14 +84,15 @@ impl List {
             fits.then_some((issuer, this_update, next_update, revoked, extensions))
         };
         let (issuer, this_update, next_update, revoked, extensions) = head().ok_or_else(damaged)?;
-        let (number, scope) = match extensions {
+        let Extensions { number, scope, signed_with } = match extensions {
             Some(found) => extensions_of(found.value)?,
-            None => (None, Scope::default()),
+            None => Extensions::default(),
         };
         Ok(Self {
             issuer: issuer.value.into(),
             issuer_name: name_of(issuer.value),
             number,
+            signed_with,
             this_update,
             next_update,
             scope,
@@ -174,16 +169,6 @@ impl List {
             }
             None => format!("without a number, of {date}"),
         }
-    }
-}
-
-impl Scope {
-    /// Whether a certificate at this place of a chain is meant.
-    pub(super) fn covers(&self, certificate: &[u8], is_leaf: bool) -> bool {
-        let place = if is_leaf { !self.only_issuers } else { !self.only_leaves };
-        // The name with its tag and length, as it stands in cRLDistributionPoints.
-        let named = || self.points.iter().any(|p| memchr::memmem::find(certificate, p).is_some());
-        place && (self.points.is_empty() || named())
     }
 }
 
@@ -284,16 +269,6 @@ fn serial_of(entry: &Entry) -> Entry {
     [high, middle, low & !0xff]
 }
 
-/// Its OID, whether it is critical, and its value.
-type Extension<'a> = (&'a [u8], bool, &'a [u8]);
-
-fn extension<'a>(list: &mut Reader<'a>) -> Option<Extension<'a>> {
-    let mut one = Reader::new(list.expect(SEQUENCE)?.value);
-    let oid = one.expect(der::OID)?.value;
-    let critical = one.optional(der::BOOLEAN)?.is_some_and(|flag| flag.value != [0]);
-    Some((oid, critical, one.expect(der::OCTETS)?.value))
-}
-
 fn entry_reason(extensions: &[u8]) -> Result<u8, Unfit> {
     let mut list = Reader::new(extensions);
     let mut reason = 0;
@@ -312,70 +287,17 @@ fn entry_reason(extensions: &[u8]) -> Result<u8, Unfit> {
     Ok(reason)
 }
 
-type Number = Box<[u8]>;
-
-fn extensions_of(tagged: &[u8]) -> Result<(Option<Number>, Scope), Unfit> {
-    let found = Reader::new(tagged).expect(SEQUENCE).ok_or_else(damaged)?;
-    let mut list = Reader::new(found.value);
-    let (mut number, mut scope) = (None, Scope::default());
-    while !list.is_empty() {
-        let (oid, critical, value) = extension(&mut list).ok_or_else(damaged)?;
-        match oid {
-            [0x55, 0x1d, 20] => {
-                let found = Reader::new(value).expect(der::INTEGER).ok_or_else(damaged)?;
-                number = Some(der::trimmed(found.value).into());
-            }
-            [0x55, 0x1d, 27] => {
-                let why = "is a delta: it says only what changed since another list".to_owned();
-                return Err(("crl_delta", why, "name the complete list"));
-            }
-            [0x55, 0x1d, 28] => scope = scope_of(value)?,
-            _ if critical => return Err(not_understood()),
-            _ => {}
-        }
-    }
-    Ok((number, scope))
-}
-
-fn scope_of(value: &[u8]) -> Result<Scope, Unfit> {
-    let point = Reader::new(value).expect(SEQUENCE).ok_or_else(damaged)?;
-    let mut fields = Reader::new(point.value);
-    let mut scope = Scope::default();
-    while !fields.is_empty() {
-        let field = fields.element().ok_or_else(damaged)?;
-        match field.tag {
-            0xa0 => {
-                let mut point = Reader::new(field.value);
-                let names = point.expect(der::tagged(0)).ok_or_else(not_understood)?;
-                let mut names = Reader::new(names.value);
-                while !names.is_empty() {
-                    scope.points.push(names.element().ok_or_else(damaged)?.whole.into());
-                }
-            }
-            0x81 => scope.only_leaves = true,
-            0x82 => scope.only_issuers = true,
-            0x84 => return Err(indirect()),
-            0x83 | 0xa3 => {
-                let why = "is about some reasons of revocation only".to_owned();
-                return Err(("crl_partial", why, "name the list that is about all reasons"));
-            }
-            _ => return Err(not_understood()),
-        }
-    }
-    Ok(scope)
-}
-
-fn damaged() -> Unfit {
+pub(super) fn damaged() -> Unfit {
     let why = "is not a revocation list that can be read".to_owned();
     ("crl_damaged", why, "copy it again from the CA, in PEM or DER")
 }
 
-fn indirect() -> Unfit {
+pub(super) fn indirect() -> Unfit {
     let why = "is indirect: it lists certificates of other CAs than its issuer".to_owned();
     ("crl_indirect", why, "name the list that each CA itself issues")
 }
 
-fn not_understood() -> Unfit {
+pub(super) fn not_understood() -> Unfit {
     let why = "has a critical extension that is not understood".to_owned();
     ("crl_unknown_extension", why, "name a complete list of the CA without it")
 }

@@ -287,7 +287,9 @@ fn newest(
 ) -> Revocations {
     let mut kept: HashMap<Key, Found<'_>> = HashMap::new();
     for one in found {
-        let key = (one.list.issuer.clone(), format!("{:?}", one.list.scope), one.signer.clone());
+        // Which key made a list of an intermediate is not known yet; the list itself names it.
+        let signer = one.signer.clone().or_else(|| one.list.signed_with.as_deref().map(Vec::from));
+        let key = (one.list.issuer.clone(), format!("{:?}", one.list.scope), signer);
         match kept.entry(key) {
             Entry::Vacant(empty) => {
                 empty.insert(one);
@@ -352,7 +354,10 @@ fn rolled_back(files: &[Pem], now: &Revocations, inputs: &Inputs<'_>) -> Vec<Pro
             new.list.scope == old.list.scope
                 && match (new.signer.get(), old.signer.get()) {
                     (Some(one), Some(two)) => one == two,
-                    _ => true,
+                    _ => match (&new.list.signed_with, &old.list.signed_with) {
+                        (Some(one), Some(two)) => one == two,
+                        _ => true,
+                    },
                 }
         });
         match same {

@@ -6,6 +6,7 @@
 
 mod check;
 mod der;
+mod extensions;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzed;
 mod list;

@@ -54,3 +54,32 @@ fn a_certificate_that_is_over_is_not_called_the_last_good_one() {
         assert_eq!(told.lines().count(), 1, "{told}");
     }
 }
+
+/// Scenario: two writers fight over the files; none of what they leave can be used, and it is never
+/// the same for long.
+/// Guarantees: it is said once that the last good ones serve; whoever wins is served.
+#[tokio::test]
+async fn files_that_never_rest_and_cannot_be_used_are_told_of() {
+    let pace = Pace { most_wait: Duration::from_millis(200), ..quick() };
+    let scene = scene(plain, pace, true).await;
+    let is_failing =
+        || scene.metric(r#"portcullis_tls_reload_failing{block="tls"}"#) == "1";
+    let mut round = 0;
+    let fought = timeout(Duration::from_secs(10), async {
+        let mut more = 0;
+        while more < 20 {
+            round += 1;
+            fs::write(&scene.cert, format!("mine {round}")).unwrap();
+            fs::write(&scene.key, format!("yours {round}")).unwrap();
+            tokio::time::sleep(Duration::from_millis(35)).await;
+            more += usize::from(is_failing());
+        }
+    });
+    fought.await.expect("nobody was told");
+    let failures = r#"portcullis_tls_reloads_total{block="tls",result="failure"}"#;
+    assert_eq!(scene.metric(failures), "1");
+    assert_eq!(scene.served(), "first");
+    fs::write(&scene.key, format!("mine {round}")).unwrap();
+    scene.until_served(&format!("mine {round}")).await;
+    assert!(!is_failing());
+}

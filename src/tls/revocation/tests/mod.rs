@@ -3,6 +3,7 @@
 mod large;
 mod openssl;
 mod paths;
+mod rekeyed;
 
 use std::time::Duration;
 

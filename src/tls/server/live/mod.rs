@@ -6,6 +6,7 @@
 
 mod connected;
 mod loss;
+mod told;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,9 +20,10 @@ use crate::tls::file::give_way;
 use crate::tls::reload::Snapshot as _;
 use crate::tls::server::ServerSnapshot;
 use crate::tls::server::live::connected::{Client, Connected, Judged, Key, hash_of};
+use crate::tls::server::live::told::Told;
 use crate::tls::store::Watch;
 use crate::tls::time;
-use crate::tls::verifier::{Fault, Verdict};
+use crate::tls::verifier::Verdict;
 
 pub(crate) use loss::Loss;
 
@@ -164,7 +166,7 @@ impl Live {
     /// Judges everyone for whom there is a cause.
     async fn round(&self) {
         let snapshot = self.0.snapshots.current();
-        let mut reported = Reported::default();
+        let mut told = Told::default();
         let due = in_order(self.due(&snapshot), &snapshot).await;
         for some in due.chunks(AT_A_TIME) {
             let (clients, judge) = (some.to_vec(), Arc::clone(&snapshot));
@@ -178,7 +180,7 @@ impl Live {
             match judging.await {
                 Ok(verdicts) => {
                     for ((key, client, _now), verdict) in some.iter().zip(verdicts) {
-                        self.settle(key, client, &snapshot, verdict, &mut reported);
+                        self.settle(key, client, &snapshot, verdict, &mut told);
                     }
                 }
                 Err(_panicked) => {
@@ -188,7 +190,7 @@ impl Live {
                 }
             }
         }
-        reported.tell_rest();
+        told.tell_rest();
     }
 
     /// Who must be judged now, and by which time; plans the next round.
@@ -221,7 +223,7 @@ impl Live {
         client: &Arc<Client>,
         snapshot: &ServerSnapshot,
         verdict: Verdict,
-        reported: &mut Reported,
+        told: &mut Told,
     ) {
         let (result, fault, grace) = match verdict {
             Verdict::Trusted => {
@@ -234,7 +236,7 @@ impl Live {
         };
         if snapshot.only_reports() {
             self.0.metrics.live_reverified("reported");
-            reported.tell(&fault);
+            told.reported(&fault);
             return;
         }
         let message = format!(
@@ -243,6 +245,7 @@ impl Live {
         );
         if self.lose(key, client, snapshot, Loss { reason: fault.reason, message, grace }) {
             self.0.metrics.live_reverified(result);
+            told.lost(&fault);
         }
     }
 
@@ -260,33 +263,6 @@ impl Live {
 fn judged(snapshot: &ServerSnapshot) -> Judged {
     let again_at = snapshot.judge_again().map(time::seconds);
     Judged { generation: snapshot.generation, again_at }
-}
-
-/// What is told of clients that stay, although they would be refused.
-#[derive(Debug, Default)]
-struct Reported(usize);
-
-impl Reported {
-    fn tell(&mut self, fault: &Fault) {
-        self.0 += 1;
-        if self.0 > MOST_TOLD {
-            return;
-        }
-        let certificate = fault.leaf.as_ref().map(|leaf| leaf.summary()).unwrap_or_default();
-        tracing::warn!(
-            reason = fault.reason,
-            certificate,
-            detail = fault.why,
-            help = fault.help,
-            "a connected client would be cut off; it goes on, as client_auth is report_only"
-        );
-    }
-
-    fn tell_rest(&self) {
-        if let Some(more @ 1..) = self.0.checked_sub(MOST_TOLD) {
-            tracing::warn!(more, "further connected clients would be cut off, too");
-        }
-    }
 }
 
 /// However many there are, the revoked ones do not wait for the rest.
@@ -309,8 +285,6 @@ fn judge_one(snapshot: &ServerSnapshot, client: &Client, now: i64) -> Verdict {
 
 /// Verifications in one go, some ten milliseconds of one core.
 const AT_A_TIME: usize = 64;
-/// Clients named in the log for one change.
-const MOST_TOLD: usize = 16;
 const LEAST_WAIT: Duration = Duration::from_millis(100);
 /// The clock may be set meanwhile, which wakes nobody.
 const MOST_WAIT: Duration = Duration::from_secs(5);
