@@ -51,6 +51,19 @@ pub(super) fn load(
     provider: &CryptoProvider,
     warnings: &mut Vec<Problem>,
 ) -> Result<Own, Vec<Problem>> {
+    load_while(cert, key, purpose, provider, warnings, None)
+}
+
+/// The same while a certificate serves, given as its summary. That it has ended since is no reason
+/// to refuse what stands beside it: whom to trust must change also then.
+pub(super) fn load_while(
+    cert: &Pem,
+    key: &Pem,
+    purpose: &Purpose,
+    provider: &CryptoProvider,
+    warnings: &mut Vec<Problem>,
+    serving: Option<&str>,
+) -> Result<Own, Vec<Problem>> {
     let chain = chain(cert);
     let signer = key::load(key, provider, warnings);
     let (chain, signer) = match (chain, signer) {
@@ -70,7 +83,11 @@ pub(super) fn load(
             format!("has a key of kind {}, which nobody will verify: {}", leaf.key, leaf.summary());
         return Err(vec![problem(cert, 0, "own_cert_key_unsupported", message, KEYS)]);
     }
-    judge_leaf(cert, &leaf, purpose, warnings).map_err(|e| vec![e])?;
+    let serves = serving.is_some_and(|serving| serving == leaf.summary());
+    match judge_leaf(cert, &leaf, purpose, warnings) {
+        Err(ended) if serves && ended.reason == EXPIRED => warnings.push(ended),
+        judged => judged.map_err(|problem| vec![problem])?,
+    }
     judge_issuers(cert, &chain, warnings);
     let (facts, ders): (Vec<_>, Vec<_>) = chain.into_iter().unzip();
     Ok(Own {
@@ -80,6 +97,9 @@ pub(super) fn load(
         place: material::place(cert),
     })
 }
+
+/// Reason of a pair that has ended; as a warning, of one that serves even so.
+pub(super) const EXPIRED: &str = "own_cert_expired";
 
 type Chain = Vec<(CertificateFacts, CertificateDer<'static>)>;
 
@@ -189,7 +209,7 @@ fn judge_leaf(
             "renew it; the clock here says {}; if that is wrong, mend it",
             inspect::date(now)
         );
-        return Err(problem(cert, 0, "own_cert_expired", message, help));
+        return Err(problem(cert, 0, EXPIRED, message, help));
     }
     if leaf.not_before > now {
         let message = format!(

@@ -26,10 +26,11 @@ use tracing::{debug, info, warn};
 use crate::config::Problem;
 use crate::metrics::Metrics;
 use crate::tls::expiry::Alarm;
+use crate::tls::reload::status::Refused;
 use crate::tls::reload::subject::Event;
 use crate::tls::reload::watcher::Watcher;
 use crate::tls::seen::Seen;
-use crate::tls::{inspect, time};
+use crate::tls::{inspect, own, time};
 
 pub(crate) use files::Fingerprint;
 pub use measured::Measured;
@@ -184,7 +185,9 @@ fn tell(key_path: &str, event: Event, status: &ReloadStatus, metrics: &Metrics) 
     match event {
         Event::Quiet => {}
         Event::Published(report) => {
-            for warning in &report.warnings {
+            let (ended, warnings): (Vec<_>, Vec<_>) =
+                report.warnings.into_iter().partition(|warning| warning.reason == own::EXPIRED);
+            for warning in warnings {
                 warn!(warning = %warning, "certificates are questionable");
             }
             info!(
@@ -194,17 +197,21 @@ fn tell(key_path: &str, event: Event, status: &ReloadStatus, metrics: &Metrics) 
                 after = %report.after.what,
                 "certificates reloaded"
             );
-            metrics.reload(key_path, "success");
+            ended.iter().for_each(|problem| tell_refused(key_path, problem, true));
+            metrics.reload(key_path, if ended.is_empty() { "success" } else { "failure" });
+            let over =
+                (!ended.is_empty()).then(|| Refused { problems: ended, since: time::clock() });
             status.update(key_path, |block| {
                 block.last_reload = Some(time::clock());
-                block.refused = None;
+                block.refused.clone_from(&over);
+                block.over = over;
                 block.serving = report.after;
             });
         }
         Event::Restored => {
             info!(block = key_path, "the files are those in force again");
             metrics.reload(key_path, "unchanged");
-            status.update(key_path, |block| block.refused = None);
+            status.update(key_path, |block| block.refused.clone_from(&block.over));
         }
         Event::Refused(refused) => {
             let until = status.blocks().remove(key_path).and_then(|block| block.serving.until);

@@ -42,6 +42,8 @@ pub(crate) struct BlockStatus {
     pub(crate) last_reload: Option<SystemTime>,
     /// Present while the files on disk cannot be used; the last good ones stay in force.
     pub(crate) refused: Option<Refused>,
+    /// Present while what is in force has ended and serves for want of another.
+    pub(super) over: Option<Refused>,
 }
 
 /// The state of every `tls` block by config key, for `/readyz` and the status page; clones share it.

@@ -170,7 +170,8 @@ fn load_after(
 ) -> Result<Loaded<ServerSnapshot>, CredentialsError> {
     let provider = profile::provider(&tls.common);
     let mut warnings = Vec::new();
-    let Vetted { own, anchors, domains } = vet(tls, &provider, &mut warnings)?;
+    let serving = before.map(|before| before.about.own_summary.as_str());
+    let Vetted { own, anchors, domains } = vet(tls, &provider, serving, &mut warnings)?;
     let mut about = About {
         own_issuer: own.leaf.identity.issuer.clone(),
         own_summary: own.leaf.summary(),
@@ -229,13 +230,14 @@ struct Vetted {
 fn vet(
     tls: &ServerTls,
     provider: &CryptoProvider,
+    serving: Option<&str>,
     warnings: &mut Vec<Problem>,
 ) -> Result<Vetted, CredentialsError> {
     let (Some(cert), Some(key)) = (&tls.common.cert, &tls.common.key) else {
         return Err(incomplete().into());
     };
     let mut problems = Vec::new();
-    let own = own::load(cert, key, &Purpose::ServerAuth, provider, warnings)
+    let own = own::load_while(cert, key, &Purpose::ServerAuth, provider, warnings, serving)
         .map_err(|bad| problems.extend(bad));
     let with_system = tls.common.include_system_ca_certs_pool;
     let anchors = tls

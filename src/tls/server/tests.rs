@@ -244,3 +244,32 @@ fn t46_a_clock_wrong_by_a_year_is_named_in_every_refusal() {
         }
     }
 }
+
+/// Scenario: our own certificate has ended, and serves for want of another; then a CA is taken out
+/// of the bundle, and an older certificate is put in the place of ours.
+/// Guarantees: whom to trust changes even so, and it is said that ours is over; another one that
+/// is over is refused.
+#[test]
+fn trust_is_withdrawn_though_our_own_certificate_has_ended() {
+    let pki = TestPki::new();
+    let ends_at = |seconds| {
+        let mut params = server_params(&["localhost"]);
+        params.not_after = OffsetDateTime::now_utc() + Duration::from_secs(seconds);
+        pki.write_pair("server", &pki.ca.issue(params));
+    };
+    let tls = server_tls(&pki);
+    ends_at(30 * 86400);
+    let before = load(&tls);
+    let judged = |by: &ServerSnapshot| {
+        by.verdict(&[pki.client.certificate.der().clone()], time::unix(time::now()))
+    };
+    assert!(matches!(judged(&before), Verdict::Trusted));
+    pki.write("ca.crt", pki.other_ca.pem());
+    let _later = Shift::by(31 * 86400);
+    let after = reload(&tls, &before).unwrap();
+    assert!(after.warnings.iter().any(|warning| warning.reason == "own_cert_expired"));
+    assert!(matches!(judged(&after.snapshot), Verdict::Untrusted(_)));
+    ends_at(20 * 86400);
+    let problems = reload(&tls, &before).unwrap_err().problems;
+    assert_eq!(problems[0].reason, "own_cert_expired");
+}

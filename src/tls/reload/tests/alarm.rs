@@ -62,8 +62,7 @@ fn a_certificate_that_is_over_is_not_called_the_last_good_one() {
 async fn files_that_never_rest_and_cannot_be_used_are_told_of() {
     let pace = Pace { most_wait: Duration::from_millis(200), ..quick() };
     let scene = scene(plain, pace, true).await;
-    let is_failing =
-        || scene.metric(r#"portcullis_tls_reload_failing{block="tls"}"#) == "1";
+    let is_failing = || scene.metric(r#"portcullis_tls_reload_failing{block="tls"}"#) == "1";
     let mut round = 0;
     let fought = timeout(Duration::from_secs(10), async {
         let mut more = 0;
@@ -82,4 +81,29 @@ async fn files_that_never_rest_and_cannot_be_used_are_told_of() {
     fs::write(&scene.key, format!("mine {round}")).unwrap();
     scene.until_served(&format!("mine {round}")).await;
     assert!(!is_failing());
+}
+
+/// Guarantees: what serves though it has ended is an alarm, until another one is in force; that
+/// other files were broken and are back does not end it.
+#[test]
+fn a_certificate_that_has_ended_and_serves_is_an_alarm() {
+    let (status, metrics) = (ReloadStatus::default(), Metrics::default());
+    let failing = || metrics.render().contains("portcullis_tls_reload_failing{block=\"tls\"} 1\n");
+    let alarm = || status.blocks()["tls"].refused.clone();
+    let published = |warnings| {
+        let report = status::Report {
+            generation: 1,
+            before: String::new(),
+            after: Default::default(),
+            warnings,
+        };
+        tell("tls", Event::Published(report), &status, &metrics);
+    };
+    let ended = Problem { reason: own::EXPIRED, ..refuse("it expired").problems.remove(0) };
+    published(vec![ended.clone()]);
+    assert!(failing() && alarm().is_some_and(|told| told.problems == [ended]));
+    tell("tls", Event::Restored, &status, &metrics);
+    assert!(alarm().is_some());
+    published(Vec::new());
+    assert!(!failing() && alarm().is_none());
 }

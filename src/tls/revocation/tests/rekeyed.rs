@@ -25,9 +25,8 @@ fn lists_of_both_keys_of_a_renewed_intermediate_count() {
     let mut snapshot = load(&tls);
     for _edition in ["first", "renewed"] {
         for (ca, [kept, revoked]) in [(&old, &of_old), (&new, &of_new)] {
-            let judged = |leaf: &Leaf| {
-                verdict(&snapshot, &[leaf.certificate.der(), ca.certificate.der()])
-            };
+            let judged =
+                |leaf: &Leaf| verdict(&snapshot, &[leaf.certificate.der(), ca.certificate.der()]);
             assert!(matches!(judged(kept), Verdict::Trusted), "{:?}", judged(kept));
             assert_eq!(fault(judged(revoked)).reason, "client_cert_revoked");
         }

@@ -183,7 +183,7 @@ async fn the_verdict_of_an_older_snapshot_cuts_off_nobody_whom_a_newer_one_let_i
     assert!(matches!(verdict, Verdict::Untrusted(_)), "{verdict:?}");
     scene.trust(&[&scene.pki.ca]);
     let again = scene.note(&scene.pki.client);
-    scene.live.settle(key, client, &withdrawn, verdict, &mut Reported::default());
+    scene.live.settle(key, client, &withdrawn, verdict, &mut Told::default());
     assert!(again.client.lost.borrow().is_none());
     assert!(scene.live.due(&withdrawn).is_empty(), "an older snapshot judges nobody any more");
     scene.trust(&[&scene.pki.other_ca]);
