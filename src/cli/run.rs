@@ -1,5 +1,7 @@
 //! `portcullis --config ...`: the gateway in the foreground until it is told to end.
 
+use std::net::SocketAddr;
+
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
 };
@@ -65,6 +67,7 @@ async fn serve(config: Config, telemetry: &Telemetry, console: &mut Console<'_>)
     info!(
         version = env!("CARGO_PKG_VERSION"),
         listeners = listeners(gateway.lines()),
+        pages = pages(&gateway.pages()),
         "portcullis started"
     );
     let (requests, inbox) = mpsc::channel(4);
@@ -113,6 +116,19 @@ fn log_warning(problem: &Problem) {
 
 fn listeners(lines: &[ListenerLine]) -> String {
     let shown = lines.iter().map(|l| format!("{} {} ({})", l.key_path, l.address, l.security));
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+/// Where whoever is on call looks.
+fn pages(pages: &[(String, SocketAddr)]) -> String {
+    let shown = pages.iter().map(|(key, address)| {
+        let path = match key.strip_prefix("extensions.").unwrap_or("metrics") {
+            "metrics" => "/metrics",
+            kind if kind.starts_with("zpages") => "/debug/servicez",
+            _ => "",
+        };
+        format!("{key} {address}{path}")
+    });
     shown.collect::<Vec<_>>().join(", ")
 }
 

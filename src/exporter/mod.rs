@@ -99,7 +99,12 @@ impl Exporter {
             Ok(Accepted { partial_success: Some(partial) }) => {
                 self.report_partial_success(batch, partial);
             }
-            Err(failure) => self.report_failure(batch, failure),
+            Err(failure) => {
+                if let Some(metrics) = self.metrics(batch.signal) {
+                    metrics.said_of_failure(failure.reason, &failure.message);
+                }
+                self.report_failure(batch, failure);
+            }
         }
         outcome
     }

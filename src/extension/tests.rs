@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::config::sections::{
-    Config, Extension, HealthCheck, MetricNames, MetricsReader, Pipeline, PipelineId, Service,
-    Telemetry,
+    Config, Exporter, Extension, HealthCheck, MetricNames, MetricsReader, Pipeline, PipelineId,
+    Service, Telemetry,
 };
 use crate::config::types::{ComponentId, ListenAddress};
 use crate::extension::{Extensions, ListenerLine, Readiness, Surface};
@@ -223,4 +223,24 @@ async fn the_status_page_shows_pipelines_and_refuses_foreign_host_names() {
     }
     let rebound = "GET / HTTP/1.1\r\nHost: rebound.example\r\n\r\n";
     assert!(ask(running.zpages, rebound).await.starts_with("HTTP/1.1 421 "));
+}
+
+/// Guarantees: whoever looks at the page sees which exporter fails, since when and why.
+#[tokio::test]
+async fn the_status_page_shows_what_became_of_the_batches_of_each_exporter() {
+    let mut config = config(health(), 0);
+    config.exporters.insert(id("nop"), Exporter::Nop);
+    let running = start(&config).await;
+    assert!(get(running.zpages, "/debug/").await.contains("none since the start"));
+    let exporter = running.metrics.exporter(&id("nop"), "b.example", 1, None);
+    exporter.sent(Signal::Logs, 7);
+    exporter.send_failed(Signal::Traces, 2);
+    exporter.said_of_failure("upstream_refused", "nothing <listens> there");
+    let answer = get(running.zpages, "/debug").await;
+    for text in [
+        "<td>nop</td><td>nowhere</td><td>7</td><td>2</td>",
+        "upstream_refused: nothing &lt;listens&gt; there",
+    ] {
+        assert!(answer.contains(text), "{text} in {answer}");
+    }
 }

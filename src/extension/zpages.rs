@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,13 +13,15 @@ use http::StatusCode;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::config::sections::Config;
+use crate::config::sections::{Config, Exporter};
 use crate::extension::Surface;
 use crate::extension::readiness::{Readiness, State};
 use crate::extension::server::{Respond, host_is_direct, plain, typed};
+use crate::metrics::{Exported, LastFailure, Metrics};
 use crate::telemetry::Recent;
 use crate::tls::reload::{BlockStatus, ReloadStatus};
 use crate::tls::seen::{Client, Seen};
+use crate::tls::time as clock;
 
 /// One listener of a receiver.
 #[derive(Clone, Debug)]
@@ -40,7 +42,8 @@ pub(super) fn responder(pages: Arc<Pages>) -> Respond {
             return plain(StatusCode::MISDIRECTED_REQUEST, text);
         }
         match request.uri().path() {
-            "/" | "/debug/servicez" | "/debug/pipelinez" | "/debug/extensionz" => {
+            "/" | "/debug" | "/debug/" | "/debug/servicez" | "/debug/pipelinez"
+            | "/debug/extensionz" => {
                 typed(StatusCode::OK, "text/html; charset=utf-8", pages.render())
             }
             "/debug/clientsz" => {
@@ -48,7 +51,8 @@ pub(super) fn responder(pages: Arc<Pages>) -> Respond {
             }
             _ => plain(
                 StatusCode::NOT_FOUND,
-                "404 page not found; the status page is at /debug/servicez\n",
+                "404 page not found; the status page is at /debug/servicez, whom the listeners let in \
+                 at /debug/clientsz\n",
             ),
         }
     })
@@ -59,6 +63,8 @@ pub(super) struct Pages {
     pipelines: Vec<[String; 4]>,
     listeners: Vec<ListenerLine>,
     extensions: String,
+    exporters: Vec<[String; 2]>,
+    metrics: Metrics,
     reloads: ReloadStatus,
     readiness: Readiness,
     recent: Recent,
@@ -79,6 +85,8 @@ impl Pages {
             pipelines: pipelines.collect(),
             listeners: surface.listeners.clone(),
             extensions: join(&config.service.extensions),
+            exporters: config.exporters.iter().map(|(id, one)| [id.to_string(), to(one)]).collect(),
+            metrics: surface.metrics.clone(),
             reloads: surface.reloads.clone(),
             readiness: surface.readiness.clone(),
             recent: surface.recent.clone(),
@@ -103,6 +111,12 @@ impl Pages {
         let rows = self.pipelines.iter().map(|columns| columns.each_ref().map(String::as_str));
         let heads = ["Pipeline", "Receivers", "Processors", "Exporters"];
         push_table(&mut page, "Pipelines", heads, rows);
+        let exported = self.metrics.exported();
+        let rows: Vec<_> =
+            self.exporters.iter().map(|[id, to]| exports(id, to, exported.get(id))).collect();
+        let rows = rows.iter().map(|columns| columns.each_ref().map(String::as_str));
+        let heads = ["Exporter", "Sends to", "Items sent", "Items not sent", "Last failure"];
+        push_table(&mut page, "Exporters", heads, rows);
         let blocks: Vec<_> =
             self.reloads.blocks().into_iter().map(|(key, block)| row(key, &block)).collect();
         let rows = blocks.iter().map(|columns| columns.each_ref().map(String::as_str));
@@ -134,8 +148,42 @@ fn clients(clients: &[Client]) -> String {
     serde_json::json!({ "clients": rows.collect::<Vec<_>>() }).to_string()
 }
 
+/// Where an exporter sends to.
+fn to(exporter: &Exporter) -> String {
+    match exporter {
+        Exporter::Debug(_) => "the log".to_owned(),
+        Exporter::Grpc(exporter) => exporter.endpoint.clone(),
+        Exporter::Http(exporter) => {
+            let urls: Vec<_> =
+                exporter.urls.iter().flatten().map(|url| without_query(url)).collect();
+            urls.join(" ")
+        }
+        Exporter::Nop => "nowhere".to_owned(),
+    }
+}
+
+/// Keys may stand there.
+fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
+fn exports(id: &str, to: &str, exported: Option<&Exported>) -> [String; 5] {
+    let Exported { sent, failed, last_failure } = exported.cloned().unwrap_or_default();
+    let last = last_failure.map_or_else(
+        || "none since the start".to_owned(),
+        |LastFailure { at, reason, message }| {
+            let ago = clock::ago(clock::seconds(at), clock::now());
+            format!("{ago} ({}): {reason}: {message}", when(at))
+        },
+    );
+    [id.to_owned(), to.to_owned(), sent.to_string(), failed.to_string(), last]
+}
+
+fn when(at: SystemTime) -> String {
+    OffsetDateTime::from(at).format(&Rfc3339).unwrap_or_default()
+}
+
 fn row(key_path: String, block: &BlockStatus) -> [String; 5] {
-    let when = |at| OffsetDateTime::from(at).format(&Rfc3339).unwrap_or_default();
     let refused = block.refused.as_ref().map(|refused| {
         let problems: Vec<_> = refused.problems.iter().map(ToString::to_string).collect();
         format!("since {}: {}", when(refused.since), problems.join("; "))

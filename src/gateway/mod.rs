@@ -124,6 +124,11 @@ impl Gateway {
         &self.lines
     }
 
+    /// Key and bound address of every page: health, metrics, status.
+    pub(crate) fn pages(&self) -> Vec<(String, SocketAddr)> {
+        self.extensions.addresses()
+    }
+
     /// The numbers of this gateway in Prometheus' text format.
     pub fn metrics(&self) -> impl Fn() -> String + Send + Sync + 'static {
         let metrics = self.plan.metrics.clone();

@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use crate::config::sections::MetricNames;
 use crate::config::types::ComponentId;
 use crate::metrics::certificates::Certificates;
+use crate::metrics::exports::Exports;
 use crate::metrics::handshakes::Handshakes;
 use crate::metrics::process::{self, ProcessCollector};
 use crate::metrics::{PerSignal, render};
@@ -33,6 +34,7 @@ pub(super) struct Instruments {
     pub(super) send_failed: ItemCounters,
     pub(super) in_flight: Family<Labels, Gauge>,
     pub(super) export_failures: Family<ExportFailure, Counter>,
+    pub(super) exports: Exports,
     pub(super) handshakes: Family<Handshake, Counter>,
     pub(super) connections: Family<Connection, Gauge>,
     pub(super) connections_opened: Family<Connection, Counter>,
@@ -62,6 +64,7 @@ impl Instruments {
             send_failed: ItemCounters::default(),
             in_flight: Family::default(),
             export_failures: Family::default(),
+            exports: Exports::default(),
             handshakes: Family::default(),
             connections: Family::default(),
             connections_opened: Family::default(),

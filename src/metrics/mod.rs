@@ -4,13 +4,14 @@
 //! never from a peer. Counting takes no lock on the data path: handles are made once and kept.
 
 mod certificates;
+mod exports;
 mod handshakes;
 mod instruments;
 mod process;
 mod render;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::metrics::counter::Counter;
@@ -26,6 +27,7 @@ use crate::metrics::instruments::{
 use crate::signal::Signal;
 
 pub(crate) use certificates::{End, Epochs};
+pub(crate) use exports::{Exported, LastFailure};
 pub(crate) use handshakes::Negotiated;
 
 /// Every instrument of one gateway; clones share them.
@@ -58,14 +60,21 @@ impl Metrics {
         url_path: Option<&str>,
     ) -> ExporterMetrics {
         let labels = exporter_labels(id, address, port, url_path);
-        ExporterMetrics(Arc::new(Sent {
-            sent: self.0.sent.handles(&labels),
-            send_failed: self.0.send_failed.handles(&labels),
+        let make = |labels: &_| Sent {
+            sent: self.0.sent.handles(labels),
+            send_failed: self.0.send_failed.handles(labels),
             in_flight: Signal::ALL
                 .map(|s| self.0.in_flight.get_or_create_owned(&request_labels(id, s))),
             exporter: id.to_string(),
             failures: self.0.export_failures.clone(),
-        }))
+            last_failure: Mutex::default(),
+        };
+        ExporterMetrics(self.0.exports.of(labels, make))
+    }
+
+    /// What became of the batches, by exporter.
+    pub(crate) fn exported(&self) -> BTreeMap<String, Exported> {
+        self.0.exports.sums()
     }
 
     /// Counts a TLS handshake: `result` is `ok` or `refused`, `reason` a stable code or empty.
@@ -193,6 +202,7 @@ struct Sent {
     in_flight: PerSignal<Gauge>,
     exporter: String,
     failures: Family<ExportFailure, Counter>,
+    last_failure: Mutex<Option<LastFailure>>,
 }
 
 impl ExporterMetrics {
@@ -210,6 +220,13 @@ impl ExporterMetrics {
     pub(crate) fn failure(&self, reason: &'static str) {
         let exporter = self.0.exporter.clone();
         self.0.failures.get_or_create(&ExportFailure { exporter, reason }).inc();
+    }
+
+    /// Remembers what was said of a batch that was not delivered, for the status page.
+    pub(crate) fn said_of_failure(&self, reason: &'static str, message: &str) {
+        let message = message.to_owned();
+        let last = LastFailure { at: SystemTime::now(), reason, message };
+        *self.0.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
     }
 
     /// Counts a request as in flight until the guard is dropped.

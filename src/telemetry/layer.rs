@@ -68,7 +68,7 @@ impl<S: Subscriber> Layer<S> for LogLayer {
         event.record(&mut fields);
         let target = metadata.target();
         let sampled = !UNSAMPLED.iter().any(|exempt| target.starts_with(exempt));
-        if sampled && !self.sampler.passes(*metadata.level(), &fields.message) {
+        if sampled && !self.sampler.passes(*metadata.level(), &fields.message, &fields.marks()) {
             return;
         }
         let record = Record {
@@ -111,6 +111,12 @@ struct Fields {
 }
 
 impl Fields {
+    /// What tells records of one message apart for whoever reads them.
+    fn marks(&self) -> Vec<&str> {
+        let marked = self.others.iter().filter(|(name, _)| MARKS.contains(name));
+        marked.filter_map(|(_, value)| value.as_text()).collect()
+    }
+
     fn text(&mut self, field: &Field, text: String) {
         match field.name() {
             "message" => self.message = text,
@@ -119,6 +125,9 @@ impl Fields {
         }
     }
 }
+
+/// Of bounded kinds: they come from the configuration and the code.
+const MARKS: [&str; 4] = ["reason", "exporter", "listener", "block"];
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {

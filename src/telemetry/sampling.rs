@@ -1,8 +1,9 @@
 //! `service.telemetry.logs.sampling`: the first `initial` equal records of each `tick` pass, then
 //! every `thereafter`-th.
 //!
-//! Works like zap's sampler: a fixed table of counters addressed by a hash of level and message, so
-//! that no flood of different messages grows it. Two messages that share a counter are sampled
+//! Works like zap's sampler: a fixed table of counters addressed by a hash of level and message, and
+//! here of reason and component too (one exporter that fails must not hide another), so that no
+//! flood of different messages grows it. Two messages that share a counter are sampled
 //! together, which loses records but never memory.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -49,13 +50,14 @@ impl Sampler {
         let _second_call = self.metrics.set(metrics);
     }
 
-    /// Whether a record passes. A `false` has been counted.
-    pub(super) fn passes(&self, level: Level, message: &str) -> bool {
-        self.passes_at(self.started.elapsed(), level, message)
+    /// Whether a record passes. A `false` has been counted. Records that differ in `marks` are
+    /// counted apart, as those of different messages are.
+    pub(super) fn passes(&self, level: Level, message: &str, marks: &[&str]) -> bool {
+        self.passes_at(self.started.elapsed(), level, message, marks)
     }
 
-    fn passes_at(&self, now: Duration, level: Level, message: &str) -> bool {
-        let passes = self.decide(now, level, message);
+    fn passes_at(&self, now: Duration, level: Level, message: &str, marks: &[&str]) -> bool {
+        let passes = self.decide(now, level, (message, marks));
         if !passes {
             self.left_out();
         }
@@ -69,9 +71,9 @@ impl Sampler {
         }
     }
 
-    fn decide(&self, now: Duration, level: Level, message: &str) -> bool {
+    fn decide(&self, now: Duration, level: Level, what: (&str, &[&str])) -> bool {
         let Some(settings) = &self.settings else { return true };
-        let Some(counter) = self.counter(level, message) else { return true };
+        let Some(counter) = self.counter(level, what) else { return true };
         let tick = u64::try_from(settings.tick.as_millis()).unwrap_or(u64::MAX).max(1);
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let seen = counter.record(now / tick);
@@ -82,10 +84,10 @@ impl Sampler {
         settings.thereafter > 0 && beyond.is_multiple_of(settings.thereafter)
     }
 
-    fn counter(&self, level: Level, message: &str) -> Option<&Counter> {
+    fn counter(&self, level: Level, what: (&str, &[&str])) -> Option<&Counter> {
         let mut hasher = DefaultHasher::new();
         level.hash(&mut hasher);
-        message.hash(&mut hasher);
+        what.hash(&mut hasher);
         let slots = u64::try_from(self.counters.len()).ok()?;
         let slot = hasher.finish().checked_rem(slots)?;
         self.counters.get(usize::try_from(slot).ok()?)
@@ -118,7 +120,7 @@ mod tests {
 
     fn passed(sampler: &Sampler, second: u64, message: &str, times: usize) -> usize {
         let now = Duration::from_secs(second);
-        (0..times).filter(|_| sampler.passes_at(now, Level::WARN, message)).count()
+        (0..times).filter(|_| sampler.passes_at(now, Level::WARN, message, &[])).count()
     }
 
     #[test]

@@ -109,6 +109,22 @@ fn records_below_the_level_and_chatter_of_libraries_are_left_out() {
     assert!(lines.is_empty());
 }
 
+/// Two exporters fail, one of them all the time.
+#[test]
+fn records_of_another_exporter_or_reason_are_not_hidden_by_a_flood() {
+    let sampling = LogSampling { tick: Duration::from_secs(3600), initial: 2, thereafter: 0 };
+    let logs = Logs { sampling: Some(sampling), ..Logs::default() };
+    let (lines, _) = logged(&logs, || {
+        for batch in 0..100 {
+            tracing::warn!(exporter = "a", reason = "upstream_refused", batch, "export failed");
+        }
+        tracing::warn!(exporter = "b", reason = "upstream_refused", "export failed");
+        tracing::warn!(exporter = "a", reason = "upstream_deadline", "export failed");
+    });
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert!(lines[2].contains(r#""b""#) && lines[3].contains("upstream_deadline"), "{lines:?}");
+}
+
 #[test]
 fn repeated_records_are_sampled_but_the_debug_exporter_is_not() {
     let sampling = LogSampling { tick: Duration::from_secs(3600), initial: 2, thereafter: 0 };

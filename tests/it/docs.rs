@@ -78,6 +78,23 @@ fn every_reason_code_of_the_readme_is_one_that_the_code_gives() {
     }
 }
 
+/// What is between backticks in the second column of a table is a reason, or a value beside it.
+#[test]
+fn every_reason_code_of_the_page_for_on_call_is_one_that_the_code_gives() {
+    let page = read("docs/on-call.md");
+    let (_, tables) = page.split_once("## Senders are refused").unwrap();
+    let sources = all_sources();
+    let codes: Vec<_> = tables
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").nth(1))
+        .flat_map(quoted)
+        .collect();
+    assert!(codes.len() >= 25, "{codes:?}");
+    for code in codes {
+        assert!(sources.contains(&format!("\"{code}\"")), "no {code} in src");
+    }
+}
+
 fn all_sources() -> String {
     sources().into_iter().map(|source| source.text).collect()
 }
