@@ -241,6 +241,10 @@ fn explain(error: &ClientError, connector: &OriginConnector) -> RequestError {
         let text = "it answered with TLS: this port wants it; write https:// into the exporter's endpoint, or use its plaintext port";
         return RequestError::NotHttp("upstream_expects_tls", text.to_owned());
     }
+    if heard.is_h2() {
+        let text = "it speaks HTTP/2 from its first byte, as servers of gRPC do: is this the port for OTLP over HTTP?";
+        return RequestError::NotHttp("upstream_not_http", text.to_owned());
+    }
     let hyper = causes().find_map(|cause| cause.downcast_ref::<hyper::Error>());
     if hyper.is_some_and(hyper::Error::is_parse_too_large) {
         return RequestError::TooLarge;
@@ -260,7 +264,13 @@ fn explain(error: &ClientError, connector: &OriginConnector) -> RequestError {
         let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
         error.is_remote() && (error.is_go_away() || refused)
     });
-    if unprocessed { RequestError::Unprocessed(text) } else { RequestError::Unknown(text) }
+    if unprocessed {
+        RequestError::Unprocessed(text)
+    } else if heard.is_plain_silence() {
+        RequestError::Unknown(format!("{text} (if this port wants TLS, write https://)"))
+    } else {
+        RequestError::Unknown(text)
+    }
 }
 
 /// What is known of the connection that an error is of.

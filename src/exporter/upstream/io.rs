@@ -44,9 +44,15 @@ pub(crate) struct Heard(Arc<Said>);
 struct Said {
     count: AtomicU64,
     tls: AtomicBool,
+    h2: AtomicBool,
+    plain: bool,
 }
 
 impl Heard {
+    fn plain() -> Self {
+        Self(Arc::new(Said { plain: true, ..Said::default() }))
+    }
+
     /// How many times something was read.
     pub(crate) fn count(&self) -> u64 {
         self.0.count.load(Ordering::Relaxed)
@@ -57,20 +63,33 @@ impl Heard {
         self.0.tls.load(Ordering::Relaxed)
     }
 
-    fn note(&self, bytes: &[u8], plain: bool) {
+    /// Whether the first bytes on a plaintext connection were settings of HTTP/2.
+    pub(crate) fn is_h2(&self) -> bool {
+        self.0.h2.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing was said on a plaintext connection.
+    pub(crate) fn is_plain_silence(&self) -> bool {
+        self.0.plain && self.count() == 0
+    }
+
+    fn note(&self, bytes: &[u8]) {
         let before = self.0.count.fetch_add(1, Ordering::Relaxed);
-        if plain && before == 0 && matches!(bytes, [ALERT, 3, ..]) {
-            self.0.tls.store(true, Ordering::Relaxed);
+        if self.0.plain && before == 0 {
+            self.0.tls.store(matches!(bytes, [ALERT, 3, ..]), Ordering::Relaxed);
+            self.0.h2.store(matches!(bytes, [0, 0, _, SETTINGS, ..]), Ordering::Relaxed);
         }
     }
 }
 
 /// The first byte of what TLS servers answer to what is no TLS.
 const ALERT: u8 = 21;
+/// The type of the first frame of a server of HTTP/2.
+const SETTINGS: u8 = 4;
 
 impl Io {
     pub(super) fn plain(socket: Socket) -> Self {
-        Self { stream: Stream::Plain(LastWords::new(socket)), heard: Heard::default() }
+        Self { stream: Stream::Plain(LastWords::new(socket)), heard: Heard::plain() }
     }
 
     pub(super) fn tls(stream: UpstreamStream<Socket>) -> Self {
@@ -103,7 +122,7 @@ impl AsyncRead for Io {
             Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         };
         if let Some(read @ [_, ..]) = buffer.filled().get(before..) {
-            self.heard.note(read, matches!(self.stream, Stream::Plain(_)));
+            self.heard.note(read);
         }
         polled
     }

@@ -215,6 +215,14 @@ fn not_opened(
     if let Some(error) = diagnosis.get() {
         return error.into();
     }
+    if error.is_none() && (heard.is_h2() || generation != 0 && heard.count() > 0) {
+        return ConnectError::new(
+            "upstream_disconnected",
+            format!(
+                "{place} took leave (GOAWAY) before it was asked anything: it is shutting down, or overloaded; its log knows why"
+            ),
+        );
+    }
     let detail = error.map_or_else(|| "end of stream".to_owned(), |error| error.to_string());
     if heard.is_tls() {
         return ConnectError::expects_tls(&place);

@@ -258,8 +258,8 @@ impl Attempt {
             A::HandshakeFailure | A::InsufficientSecurity if !self.asked => self.error(
                 "upstream_no_common_cipher",
                 format!("the upstream {says}"),
-                "check `cipher_suites`, `curve_preferences` and the upstream's own; RSA key exchange \
-                 and CBC suites are not supported here",
+                "check `cipher_suites`, `curve_preferences` and the upstream's own (RSA key exchange \
+                 and CBC suites are not supported here); one that has no certificate says so, too",
             ),
             A::InternalError if !self.asked => self.error(
                 "upstream_internal_error",

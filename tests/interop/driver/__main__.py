@@ -7,11 +7,13 @@ import tempfile
 import time
 import traceback
 
-from scenarios import collector, every_refusal, every_upstream, own_identity, recipes, refusals, sdks
+from scenarios import (
+    collector, every_answer, every_refusal, every_upstream, own_identity, recipes, refusals, sdks)
 from stage import Failure, Stage
 
 SCENARIOS = [*collector.SCENARIOS, *sdks.SCENARIOS, *refusals.SCENARIOS,
-             *every_refusal.SCENARIOS, *every_upstream.SCENARIOS, *own_identity.SCENARIOS, *recipes.SCENARIOS]
+             *every_refusal.SCENARIOS, *every_upstream.SCENARIOS, *every_answer.SCENARIOS,
+             *own_identity.SCENARIOS, *recipes.SCENARIOS]
 
 
 def main():

@@ -1,5 +1,6 @@
 """Certificates: most by `portcullis certs`, those that it does not make by openssl."""
 
+import base64
 import dataclasses
 import datetime
 import pathlib
@@ -16,19 +17,24 @@ class Pki:
     back: pathlib.Path
     # An authority that nobody trusts.
     other: pathlib.Path
+    # The front's authority made anew: its name, another key.
+    anew: pathlib.Path
 
 
 def make(folder, portcullis):
-    pki = Pki(folder / "front", folder / "back", folder / "other")
+    pki = Pki(folder / "front", folder / "back", folder / "other", folder / "anew")
     for side in (pki.front, pki.back, pki.other):
         _run(portcullis, "certs", "ca", "--dir", side, "--name", f"Interop {side.name} CA")
+    _run(portcullis, "certs", "ca", "--dir", pki.anew, "--name", f"Interop {pki.front.name} CA")
     for side in (pki.front, pki.back):
         _run(portcullis, "certs", "server", "--dir", side, "--san", NAMES)
     _run(portcullis, "certs", "client", "--dir", pki.front, "--name", "shop")
     _run(portcullis, "certs", "client", "--dir", pki.back, "--name", "gateway")
     _run(portcullis, "certs", "client", "--dir", pki.other, "--name", "stranger")
+    _run(portcullis, "certs", "client", "--dir", pki.anew, "--name", "rekeyed")
     _by_openssl(pki.front)
     _odd_clients(pki.front)
+    _odd_keys_and_signatures(pki.front)
     _lists(pki)
     _bad_servers(pki.back)
     return pki
@@ -61,6 +67,47 @@ def _odd_clients(ca):
                                   + "-----END CERTIFICATE-----\n")
 
 
+CLIENT = ["basicConstraints=CA:FALSE", "extendedKeyUsage=clientAuth"]
+
+
+def _odd_keys_and_signatures(ca):
+    _leaf(ca, "weak", CLIENT, key=["rsa:1024"])
+    _leaf(ca, "explicit", CLIENT, key=[*P256, "-pkeyopt", "ec_param_enc:explicit"])
+    _leaf(ca, "sha1", CLIENT, more=["-sha1"])
+    _leaf(ca, "below-0", CLIENT, more=["-set_serial", "-5"])
+    _leaf(ca, "changed", [*CLIENT, "authorityKeyIdentifier=keyid"])
+    der = bytearray(_der(ca / "changed.crt"))
+    # Of its signature.
+    der[-1] ^= 1
+    _pem(ca / "changed.crt", "CERTIFICATE", der)
+    _leaf(ca, "foreign", [*CLIENT, "subjectAltName=URI:spiffe://other.example/shop"])
+    _leaf(ca, "two-ids", [*CLIENT, "subjectAltName=URI:spiffe://our.example/a,URI:spiffe://our.example/b"])
+    # Version 1 with OpenSSL 3.0, which writes no later one without extensions.
+    _leaf(ca, "v1-issuer", [])
+    _leaf(ca, "of-v1", CLIENT, "v1-issuer")
+    _leaf(ca, "copied", CLIENT)
+    _forged_key(ca, "copied")
+
+
+def _forged_key(ca, name):
+    """A key file with the public half of a certificate and the secret of somebody else. Programs look
+    at the public half to find out whether key and certificate belong together."""
+    _run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-outform", "DER", "-out", ca / "thief.der")
+    _run("openssl", "ec", "-in", ca / f"{name}.key", "-pubout", "-outform", "DER", "-out", ca / "public.der")
+    # Both end in the point of the curve.
+    thief, public = (ca / "thief.der").read_bytes(), (ca / "public.der").read_bytes()
+    _pem(ca / f"{name}.key", "EC PRIVATE KEY", thief[:-65] + public[-65:])
+
+
+def _der(path):
+    lines = path.read_text().strip().splitlines()
+    return base64.b64decode("".join(lines[1:-1]))
+
+
+def _pem(path, label, der):
+    path.write_text(f"-----BEGIN {label}-----\n{base64.encodebytes(bytes(der)).decode()}-----END {label}-----\n")
+
+
 def _lists(pki):
     """Revocation lists: one out of date, and one of a CA that is trusted beside the front's."""
     _ca(pki.front, "-gencrl", "-crl_lastupdate", EXPIRED[0], "-crl_nextupdate", EXPIRED[1], "-out", pki.front / "stale.crl")
@@ -84,9 +131,12 @@ def short_lived(pki, name, seconds):
 def _bad_servers(ca):
     """Servers that the gateway must not send to."""
     _leaf(ca, "elsewhere", ELSEWHERE)
+    server = ["basicConstraints=CA:FALSE", "extendedKeyUsage=serverAuth", LOCAL]
+    _leaf(ca, "server-explicit", server, key=[*P256, "-pkeyopt", "ec_param_enc:explicit"])
+    _leaf(ca, "v1-issuer", [])
+    _leaf(ca, "server-of-v1", server, "v1-issuer")
     _leaf(ca, "server-client", ["basicConstraints=CA:FALSE", "extendedKeyUsage=clientAuth", LOCAL])
     _openssl_ca(ca)
-    server = ["basicConstraints=CA:FALSE", "extendedKeyUsage=serverAuth", LOCAL]
     _dated(ca, "server-expired", EXPIRED, server)
     _dated(ca, "server-future", FUTURE, server)
     _revoked(ca, "server-revoked", server)
@@ -100,11 +150,14 @@ EXPIRED = ("20240101000000Z", "20240201000000Z")
 FUTURE = ("20440101000000Z", "20450101000000Z")
 
 
-def _leaf(ca, name, extensions, issuer="ca"):
+P256 = ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+
+
+def _leaf(ca, name, extensions, issuer="ca", key=P256, more=()):
     """Signed by the CA of the folder, or by one below it, whose file stands behind it in its own."""
-    _key_and_request(ca, name)
+    _key_and_request(ca, name, key)
     sign = ["openssl", "x509", "-req", "-in", ca / f"{name}.csr", "-CA", ca / f"{issuer}.crt",
-            "-CAkey", ca / f"{issuer}.key", "-CAcreateserial", "-days", "2", "-out", ca / f"{name}.crt"]
+            "-CAkey", ca / f"{issuer}.key", "-CAcreateserial", "-days", "2", "-out", ca / f"{name}.crt", *more]
     if extensions:
         (ca / f"{name}.ext").write_text("\n".join(extensions) + "\n")
         sign += ["-extfile", ca / f"{name}.ext"]
@@ -144,9 +197,9 @@ def _revoked(ca, name, *extensions):
     _ca(ca, "-gencrl", "-out", ca / "revoked.crl")
 
 
-def _key_and_request(ca, name):
-    _run("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-subj", f"/CN={name}", "-keyout", ca / f"{name}.key", "-out", ca / f"{name}.csr")
+def _key_and_request(ca, name, key=P256):
+    _run("openssl", "req", "-new", "-newkey", *key, "-nodes", "-subj", f"/CN={name}",
+         "-keyout", ca / f"{name}.key", "-out", ca / f"{name}.csr")
 
 
 def _run(*command):

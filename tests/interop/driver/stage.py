@@ -105,10 +105,15 @@ class Program:
         except Failure as failure:
             raise Failure(f"{failure}; the log says: {self.text(since)[-3000:] or 'nothing'}") from None
 
+    def freeze(self):
+        """From now on it stands still."""
+        self.process.send_signal(signal.SIGSTOP)
+
     def stop(self):
         """SIGTERM; the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(signal.SIGCONT)
             try:
                 self.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:

@@ -1,9 +1,9 @@
 // Exports one span for each of several environments with the Node.js SDK, all at the same time.
 //
-//   refused.mjs grpc|proto|http < {"case": {"VARIABLE": "value"}}
+//   refused.mjs grpc|proto|http < {"case": {"environment": {"VARIABLE": "value"}, "tls": null}}
 //
-// Prints what the SDK told, by case, in JSON. The case "old-tls" comes last, with a process that
-// speaks TLS 1.1 at most.
+// Prints what the SDK told, by case, in JSON. Cases with other defaults for module `tls` come last,
+// one after the other.
 import { readFileSync } from 'node:fs';
 import tls from 'node:tls';
 import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base';
@@ -32,13 +32,15 @@ function exported(environment) {
   return told;
 }
 
-const { 'old-tls': old, ...modern } = cases;
-const told = Object.fromEntries(await Promise.all(
-  Object.entries(modern).map(async ([name, environment]) => [name, await exported(environment)])));
-if (old) {
-  tls.DEFAULT_MIN_VERSION = 'TLSv1';
-  tls.DEFAULT_MAX_VERSION = 'TLSv1.1';
-  tls.DEFAULT_CIPHERS = 'DEFAULT@SECLEVEL=0';
-  told['old-tls'] = await exported(old);
+const told = {};
+const isPlain = ([, { tls: defaults }]) => !defaults;
+await Promise.all(Object.entries(cases).filter(isPlain).map(async ([name, { environment }]) => {
+  told[name] = await exported(environment);
+}));
+for (const [name, { environment, tls: defaults }] of Object.entries(cases).filter((one) => !isPlain(one))) {
+  const before = { ...tls };
+  Object.assign(tls, defaults);
+  told[name] = await exported(environment);
+  for (const key of Object.keys(defaults)) tls[key] = before[key];
 }
 process.stdout.write(JSON.stringify(told), () => process.exit(0));

@@ -1,6 +1,6 @@
 """Exports one span for each of several environments with the Python SDK, all at the same time.
 
-    refused.py grpc|http < {"case": {"VARIABLE": "value"}}
+    refused.py grpc|http < {"case": {"environment": {"VARIABLE": "value"}}}
 
 Prints what the SDK told and logged, by case, in JSON.
 """
@@ -43,10 +43,10 @@ def export(case, exporter):
 
 
 threads = []
-for case, environment in cases.items():
+for case, how in cases.items():
     # An exporter reads its environment when it is made.
     before = dict(os.environ)
-    os.environ.update(environment)
+    os.environ.update(how["environment"])
     exporter = Exporter()
     os.environ.clear()
     os.environ.update(before)
