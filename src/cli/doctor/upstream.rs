@@ -30,7 +30,8 @@ pub(super) fn examine(config: &Config, report: &mut Report) {
         Ok(runtime) => runtime,
         Err(error) => {
             report.section("upstream", "upstreams");
-            return report.add(failed("start", "runtime", error.to_string(), ""));
+            let help = "raise the limits of open files and of processes (ulimit -n, ulimit -u)";
+            return report.add(failed("start", "runtime", error.to_string(), help));
         }
     };
     let probes: Vec<_> = config.exporters.values().flat_map(Probe::of).collect();
@@ -165,7 +166,9 @@ impl<'a> Probe<'a> {
                 message: "plaintext requests are given to the proxy, which connects to the \
                           upstream itself: how far it gets is not tried"
                     .to_owned(),
-                help: String::new(),
+                help: "send something: the log of the gateway and the answer to the sender say \
+                       what came of it"
+                    .to_owned(),
             });
             return Ok(());
         }

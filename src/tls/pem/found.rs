@@ -85,7 +85,7 @@ pub(super) fn not_text(bytes: &[u8]) -> Fault {
         return der;
     }
     match bytes {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => utf16(),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => utf16("UTF-16"),
         [0xfe, 0xed, 0xfe, 0xed, ..] => fault(
             0,
             "pem_jks",
@@ -117,7 +117,8 @@ pub(super) fn no_block(bytes: &[u8], text: &str) -> Fault {
         return der;
     }
     if bytes.contains(&0) && text.contains('-') {
-        return utf16();
+        // Without a mark `iconv` takes the order of the machine.
+        return utf16(if bytes.first() == Some(&0) { "UTF-16BE" } else { "UTF-16LE" });
     }
     let joined: String = text.split_ascii_whitespace().collect();
     match BASE64_STANDARD.decode(&joined) {
@@ -142,12 +143,12 @@ pub(super) fn no_block(bytes: &[u8], text: &str) -> Fault {
     }
 }
 
-fn utf16() -> Fault {
+fn utf16(form: &str) -> Fault {
     fault(
         0,
         "pem_utf16",
         "is UTF-16 text, as some Windows tools write".to_owned(),
-        "rewrite it: `iconv -f UTF-16 -t UTF-8 FILE > utf8.pem`",
+        &format!("rewrite it: `iconv -f {form} -t UTF-8 FILE > utf8.pem`"),
     )
 }
 

@@ -47,9 +47,18 @@ fn what_is_there_instead_is_named() {
     assert_eq!(reason(b" \n\n"), "pem_empty");
     assert_eq!(reason(b"hello"), "pem_none");
     assert_eq!(reason(BASE64_STANDARD.encode(ONE).as_bytes()), "pem_base64");
-    let utf16: Vec<u8> = ONE.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert_eq!(reason(&[b"\xff\xfe", utf16.as_slice()].concat()), "pem_utf16");
-    assert_eq!(reason(&utf16), "pem_utf16");
+    let little: Vec<u8> = ONE.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = ONE.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for (text, form) in [
+        ([b"\xff\xfe", &*little].concat(), "UTF-16 "),
+        ([b"\xfe\xff", &*big].concat(), "UTF-16 "),
+        (little, "UTF-16LE "),
+        (big, "UTF-16BE "),
+    ] {
+        let fault = parse(&text).unwrap_err();
+        assert_eq!(fault.reason, "pem_utf16");
+        assert!(fault.help.contains(&format!("`iconv -f {form}-t UTF-8 ")), "{}", fault.help);
+    }
     let pki = crate::tls::testing::TestPki::new();
     let fault = parse(pki.server.certificate.der()).unwrap_err();
     assert_eq!(fault.message, "is a certificate in DER form, not PEM");
