@@ -15,7 +15,7 @@ use crate::aside::{Aside, Undone};
 use crate::batch::{Encoded, Rope};
 use crate::coding::{Coding, Inflater, Progress};
 use crate::otlp::answer::Encoding;
-use crate::otlp::check::Checker;
+use crate::otlp::check::{CheckError, Checker, looks_like};
 use crate::otlp::json;
 use crate::outcome::Failure;
 use crate::signal::Signal;
@@ -109,8 +109,9 @@ impl Intake {
             return Err(refusal::no_room());
         }
         let Some(inflated) = &mut self.inflated else {
-            self.form.check(&piece)?;
+            let checked = self.form.check(&piece);
             self.received.push(piece);
+            checked.map_err(|error| not_otlp(self.signal, &error, &self.received.pieces()))?;
             return Ok(Progress::Done);
         };
         inflated.waiting = piece.clone();
@@ -133,7 +134,7 @@ impl Intake {
             inflater.step(&mut rest, decoded).map_err(|error| refusal::inflating(&error))?;
         let taken = waiting.len() - rest.len();
         waiting.advance(taken);
-        check_inflated(&mut self.form, &mut self.reservation, decoded, before)?;
+        check_inflated(self.signal, &mut self.form, &mut self.reservation, decoded, before)?;
         Ok(progress)
     }
 
@@ -174,7 +175,8 @@ impl Intake {
                 let coding = inflater.coding();
                 let finished = inflater.finish(&mut decoded);
                 finished.map_err(|error| refusal::inflating(&error))?;
-                check_inflated(&mut self.form, &mut self.reservation, &decoded, before)?;
+                let (form, reservation) = (&mut self.form, &mut self.reservation);
+                check_inflated(self.signal, form, reservation, &decoded, before)?;
                 (decoded, Some(Encoded { coding, body: received }))
             }
         };
@@ -200,7 +202,7 @@ impl Intake {
         };
         Ok(Taken {
             signal: self.signal,
-            items: items.map_err(|error| refusal::not_otlp(&error))?.items,
+            items: items.map_err(|error| refusal::not_otlp(&error, None))?.items,
             decoded,
             encoded,
             unknown,
@@ -210,18 +212,26 @@ impl Intake {
 }
 
 impl Form {
-    fn check(&mut self, piece: &[u8]) -> Result<(), Failure> {
+    fn check(&mut self, piece: &[u8]) -> Result<(), CheckError> {
         match self {
             Self::Json => Ok(()),
-            Self::Protobuf(checker) => {
-                checker.push(piece).map_err(|error| refusal::not_otlp(&error))
-            }
+            Self::Protobuf(checker) => checker.push(piece),
         }
     }
 }
 
+/// Tells a sender, too, who has sent to the address of another signal.
+fn not_otlp<'a>(
+    signal: Signal,
+    error: &CheckError,
+    pieces: &(impl Iterator<Item = &'a [u8]> + Clone),
+) -> Failure {
+    refusal::not_otlp(error, looks_like(signal, error, pieces))
+}
+
 /// Reserves and checks what was inflated since there were `before` pieces.
 fn check_inflated(
+    signal: Signal,
     form: &mut Form,
     reservation: &mut Reservation,
     decoded: &Rope,
@@ -231,7 +241,9 @@ fn check_inflated(
         if !reservation.grow(piece.len()) {
             return Err(refusal::no_room());
         }
-        form.check(piece)?;
+        form.check(piece).map_err(|error| {
+            not_otlp(signal, &error, &decoded.pieces().iter().map(AsRef::as_ref))
+        })?;
     }
     Ok(())
 }

@@ -44,6 +44,11 @@ impl Gather {
         }
     }
 
+    /// What there is so far.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        self.rope.pieces().iter().map(AsRef::as_ref).chain([self.small.as_ref()])
+    }
+
     /// All of it.
     pub(super) fn finish(mut self) -> Rope {
         self.flush();

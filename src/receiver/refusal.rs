@@ -161,10 +161,19 @@ pub(super) fn inflating(error: &InflateError) -> Failure {
     }
 }
 
-/// Not OTLP in protobuf.
-pub(super) fn not_otlp(error: &CheckError) -> Failure {
-    let place = error.place.to_string();
-    undecodable(error.reason(), &place, error.fault.to_string(), error.to_string())
+/// Not OTLP in protobuf, or what it looks like instead of the signal that it was sent as.
+pub(super) fn not_otlp(error: &CheckError, instead: Option<Signal>) -> Failure {
+    let CheckError { place, offset, fault } = error;
+    let message = match instead {
+        None => error.to_string(),
+        Some(signal) => format!(
+            "{place} at byte {offset}: {fault}; this looks like {signal}: send it to {} (or to the \
+             path that the gateway has for {signal}), over gRPC to {}",
+            signal.http_path(),
+            signal.grpc_path(),
+        ),
+    };
+    undecodable(error.reason(), &place.to_string(), fault.to_string(), message)
 }
 
 /// Not OTLP in JSON, or too much of it.

@@ -122,6 +122,11 @@ impl Checker {
         }
     }
 
+    /// Items that have begun.
+    pub(super) fn items_so_far(&self) -> u64 {
+        self.count.items()
+    }
+
     /// Goes one step; false when there is nothing left to go on with.
     fn advance(&mut self, rest: &mut &[u8]) -> Result<bool, Fault> {
         match self.step {

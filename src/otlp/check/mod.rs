@@ -13,6 +13,7 @@ mod attributes;
 mod count;
 mod error;
 mod machine;
+mod other;
 mod plan;
 mod scan;
 mod text;
@@ -32,6 +33,7 @@ use crate::signal::Signal;
 
 pub(crate) use error::CheckError;
 pub(crate) use machine::Checker;
+pub(crate) use other::looks_like;
 
 /// How deep messages may be nested in a request: `prost`'s limit, and that of C++ decoders.
 pub(crate) const MOST_LEVELS: usize = 100;

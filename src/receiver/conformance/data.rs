@@ -206,6 +206,27 @@ async fn a_repeated_singular_field_is_checked_and_kept_whole(wire: Wire) {
     assert!(gate.seen().is_empty());
 }
 
+/// Scenario: metrics where spans are taken, which is one wrong variable in a sender. Guarantees: the
+/// answer says what they look like and where they go; what is merely damaged is not misnamed.
+async fn a_request_of_another_signal_is_told_where_to_go(wire: Wire) {
+    let metrics = export(Signal::Metrics, 2);
+    let told = |text: &str| {
+        assert!(text.contains("this looks like metrics: send it to /v1/metrics (or "), "{text}");
+        assert!(text.contains(Signal::Metrics.grpc_path()), "{text}");
+    };
+    let gate = wire.gate();
+    told(&gate.ask(call(SIGNAL, framed(false, &metrics))).await.grpc_status().message);
+    let plain = post(SIGNAL, Encoding::Protobuf, metrics.clone());
+    told(&gate.ask(plain).await.http_status(400, Encoding::Protobuf).message);
+    let squeezed = post(SIGNAL, Encoding::Protobuf, compressed(Coding::Gzip, &metrics));
+    let squeezed = with(squeezed, "content-encoding", "gzip");
+    told(&gate.ask(squeezed).await.http_status(400, Encoding::Protobuf).message);
+    let damaged = post(SIGNAL, Encoding::Protobuf, Bytes::from_static(b"\x0a\x03\x1a\x01\xff"));
+    let text = gate.ask(damaged).await.http_status(400, Encoding::Protobuf).message;
+    assert!(!text.contains("looks like"), "{text}");
+    assert!(gate.seen().is_empty());
+}
+
 on_every_wire!(
     two_json_objects_in_one_body_are_refused,
     a_call_that_ends_with_its_headers_is_answered,
@@ -221,4 +242,5 @@ on_every_wire!(
     counters_tell_accepted_and_refused_items,
     protobuf_that_only_some_decoders_take_is_refused,
     a_repeated_singular_field_is_checked_and_kept_whole,
+    a_request_of_another_signal_is_told_where_to_go,
 );
