@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::cli::ExitStatus;
 use crate::cli::certs::CertsArgs;
 use crate::cli::doctor::DoctorArgs;
 use crate::cli::healthcheck::HealthcheckArgs;
@@ -56,6 +57,12 @@ impl Source {
             sets: self.set.clone(),
             env: config::Environment::process(),
         }
+    }
+
+    /// How a command ends that has said what it found: where no configuration is named, it is the
+    /// command line that is wrong, whatever was asked for.
+    pub(super) fn outcome(&self, found: ExitStatus) -> ExitStatus {
+        if self.config.is_empty() { ExitStatus::Usage } else { found }
     }
 }
 

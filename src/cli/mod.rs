@@ -79,8 +79,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, console: &mut Console<'_>) 
             Err(error) => fail(&error, console),
         },
         Some(Command::Quickstart(args)) => quickstart::run(args, console),
-        Some(Command::PrintConfig(args)) => print_config::run(args, console),
-        Some(Command::Validate(args)) => validate::run(args, console),
+        Some(Command::PrintConfig(args)) => args.source.outcome(print_config::run(args, console)),
+        Some(Command::Validate(args)) => args.source.outcome(validate::run(args, console)),
         None => run::run(&cli.source, console),
     }
 }

@@ -126,3 +126,20 @@ fn a_reader_that_has_gone_is_no_news() {
         }
     }
 }
+
+/// Guarantees: whatever is asked for, a command line that names no configuration ends as one that
+/// was not understood.
+#[test]
+fn commands_without_a_configuration_end_as_a_run_without_one() {
+    for words in [
+        &["validate"][..],
+        &["validate", "--format", "json"],
+        &["print-config"],
+        &["doctor", "--upstream"],
+        &["validate", "--set", "a=b"],
+    ] {
+        let (status, out, err) = outcome(words);
+        assert_eq!(status, ExitStatus::Usage, "{words:?}: {out}{err}");
+        assert!((out + &err).contains("no configuration is given"), "{words:?}");
+    }
+}

@@ -85,7 +85,13 @@ fn yaml(node: &Node, keys: &Keys, indent: usize, out: &mut String) {
         Value::Map(entries) => {
             for (key, value) in entries {
                 let below = keys.below(&key.text);
-                let _infallible = write!(out, "{pad}{}:", key_text(&key.text));
+                let text = key_text(&key.text);
+                // YAML reads longer keys only where they are marked as such.
+                let _infallible = if text.len() > MAX_SIMPLE_KEY {
+                    write!(out, "{pad}? {text}\n{pad}:")
+                } else {
+                    write!(out, "{pad}{text}:")
+                };
                 nested(value, &below, indent, out);
             }
         }
@@ -179,6 +185,9 @@ fn quoted_key(text: &str) -> String {
     push_json_string(&mut out, text);
     out
 }
+
+/// YAML says 1024, with what stands between the key and its colon.
+const MAX_SIMPLE_KEY: usize = 1000;
 
 /// Deeper than any key of ours; what is below stays on one line.
 const MAX_INDENT: usize = 40;

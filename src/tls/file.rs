@@ -148,7 +148,13 @@ fn failed(reason: &'static str, message: String, help: impl Into<String>) -> Rea
 
 fn too_large(limit: u64) -> ReadError {
     let message = format!("is larger than the {limit} bytes that are read");
-    failed("file_too_large", message, "is it the right file? Certificates and keys are small")
+    let help = if limit == MAX_LIST_BYTES {
+        "is it the right file? If it is that list: let the CA leave out certificates that have \
+         ended, or divide the list"
+    } else {
+        "is it the right file? Certificates and keys are small"
+    };
+    failed("file_too_large", message, help)
 }
 
 fn not_regular(mode: u32) -> ReadError {
@@ -331,6 +337,12 @@ mod tests {
         assert_eq!(why("fifo").message, "is a FIFO, not a regular file");
         std::fs::write(path("large"), vec![b' '; (MAX_BYTES + 1) as usize]).unwrap();
         assert_eq!(why("large").reason, "file_too_large");
+        assert!(why("large").help.contains("Certificates and keys are small"));
+        let list = File::create(path("list")).unwrap();
+        list.set_len(MAX_LIST_BYTES + 1).unwrap();
+        let why_list = read_up_to(&path("list"), MAX_LIST_BYTES).unwrap_err();
+        assert_eq!(why_list.reason, "file_too_large");
+        assert!(why_list.help.contains("let the CA leave out"), "{}", why_list.help);
         std::fs::write(path("fits"), vec![b' '; MAX_BYTES as usize]).unwrap();
         assert!(read(&path("fits")).is_ok());
     }

@@ -37,7 +37,7 @@ pub(super) fn run(args: &DoctorArgs, console: &mut Console<'_>) -> ExitStatus {
     };
     match written {
         Err(error) => fail_output(&error, console),
-        Ok(()) if report.count(Level::Problem) > 0 => ExitStatus::Failure,
+        Ok(()) if report.count(Level::Problem) > 0 => args.source.outcome(ExitStatus::Failure),
         Ok(()) => ExitStatus::Success,
     }
 }

@@ -256,6 +256,24 @@ service::telemetry::resource: {odd key: "a\tb\u2028c", n: 12}
     }
 }
 
+/// Scenario: keys that YAML takes only with a question mark before them, above a value, a map and
+/// a list, and one that becomes so long by its escapes.
+#[test]
+fn long_keys_are_printed_so_that_they_are_read_again() {
+    let long = |letter: &str, length: usize| letter.repeat(length);
+    let escaped = "\\u0001".repeat(400);
+    let (a, b, c) = (long("a", 1500), long("b", 1025), long("c", 1024));
+    let text = format!("? {a}\n: 1\n? {b}\n: {{x: 1}}\n? {c}\n: [y, z]\n? \"{escaped}\"\n: w\n");
+    let keys = |text: &str| {
+        let (tree, _) = resolve(&source(&[&format!("yaml:{text}")], &[], &[]))
+            .unwrap_or_else(|p| panic!("{p}\n{text}"));
+        (to_yaml(&tree, true), to_json(&tree, true))
+    };
+    let (yaml, json) = keys(&text);
+    assert_eq!(keys(&yaml), (yaml.clone(), json.clone()));
+    assert_eq!(keys(&json), (yaml, json));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 

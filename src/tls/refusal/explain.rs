@@ -251,7 +251,12 @@ impl Handshake<'_> {
                 "offered by ALPN only {}; this listener speaks h2 and http/1.1",
                 offered.join(", ")
             ),
-            "is it an OTLP client?",
+            if hello.protocols.iter().any(|name| name == "http/1.0") {
+                "OTLP needs HTTP/1.1 or HTTP/2, and TLS lets no connection begin without a protocol \
+                 in common: let the client offer http/1.1 as well, or no ALPN at all"
+            } else {
+                "is it an OTLP client?"
+            },
         )
     }
 

@@ -229,7 +229,7 @@ fn what_the_collector_accepts_is_accepted_with_one_warning() {
 }
 
 /// What the client says of itself, and the line of the log.
-const OTHERS: [(&str, &str, &str, &str); 7] = [
+const OTHERS: [(&str, &str, &str, &str); 8] = [
     (
         "",
         "client_cert_missing",
@@ -259,6 +259,12 @@ const OTHERS: [(&str, &str, &str, &str); 7] = [
         "no_common_protocol",
         "offered by ALPN only imap; this listener speaks h2 and http/1.1",
         "is it an OTLP client?",
+    ),
+    (
+        "-tls1_3 -alpn http/1.0",
+        "no_common_protocol",
+        "offered by ALPN only http/1.0; this listener speaks h2 and http/1.1",
+        "let the client offer http/1.1 as well, or no ALPN at all",
     ),
     (
         "-tls1_2 -CAfile other-ca.crt -verify_return_error",
