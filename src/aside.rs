@@ -235,6 +235,30 @@ mod tests {
         assert_eq!(aside.run(soon, || 7).await, Err(Undone::Late), "there is room for no more");
     }
 
+    /// Guarantees: work keeps its room until it is done, also when nobody waits for it any more.
+    #[tokio::test]
+    async fn work_that_has_begun_keeps_its_room_until_it_is_done() {
+        let aside = Aside::new(1);
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let (end, may_end) = std::sync::mpsc::channel::<()>();
+        let work = move || {
+            begun.send(()).unwrap();
+            may_end.recv_timeout(IN_TIME)
+        };
+        let waits = tokio::spawn({
+            let aside = aside.clone();
+            async move { aside.run(in_time(), work).await }
+        });
+        has_begun.await.unwrap();
+        let soon = || Instant::now() + Duration::from_millis(20);
+        assert_eq!(aside.run(soon(), || 7).await, Err(Undone::Late));
+        waits.abort();
+        assert!(waits.await.unwrap_err().is_cancelled());
+        assert_eq!(aside.run(soon(), || 7).await, Err(Undone::Late), "nobody waits for it");
+        end.send(()).unwrap();
+        assert_eq!(aside.run(in_time(), || 7).await, Ok(7));
+    }
+
     /// Guarantees: whoever waits for room waits until its deadline and no longer, its work never
     /// begins, what it owns is let go of, and its place goes to the next.
     #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
+use super::inflate::Stepped;
 use super::sink::Sink;
 use super::{Coding, InflateError, Progress};
 use crate::batch::Rope;
@@ -32,12 +33,7 @@ impl Zlib {
     }
 
     /// Takes the next bytes of the body, or goes on after a pause.
-    pub(super) fn step(
-        &mut self,
-        input: &mut &[u8],
-        sink: &mut Sink,
-        out: &mut Rope,
-    ) -> Result<Progress, InflateError> {
+    pub(super) fn step(&mut self, input: &mut &[u8], sink: &mut Sink, out: &mut Rope) -> Stepped {
         if !self.has_ended {
             match self.inflate.step(input, sink, out, None)? {
                 Stop::End => self.has_ended = true,

@@ -6,6 +6,7 @@
 use flate2::Crc;
 
 use super::flate::{Inflate, Stop};
+use super::inflate::Stepped;
 use super::sink::Sink;
 use super::{Coding, InflateError, Progress};
 use crate::batch::Rope;
@@ -44,12 +45,7 @@ impl Gzip {
     }
 
     /// Takes the next bytes of the body, or goes on after a pause.
-    pub(super) fn step(
-        &mut self,
-        input: &mut &[u8],
-        sink: &mut Sink,
-        out: &mut Rope,
-    ) -> Result<Progress, InflateError> {
+    pub(super) fn step(&mut self, input: &mut &[u8], sink: &mut Sink, out: &mut Rope) -> Stepped {
         while std::mem::take(&mut self.is_paused) || !input.is_empty() {
             match &mut self.step {
                 Step::Header(header) => {

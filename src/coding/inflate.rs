@@ -49,6 +49,9 @@ pub(crate) enum Progress {
     Paused,
 }
 
+/// How a step of a decoder went.
+pub(super) type Stepped = Result<Progress, InflateError>;
+
 /// Inflates one body as its frames arrive. After an error it is of no further use.
 #[derive(Debug)]
 pub(crate) struct Inflater {

@@ -10,6 +10,7 @@ use zstd::zstd_safe::{
     DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get_error_name, get_frame_content_size,
 };
 
+use super::inflate::Stepped;
 use super::sink::Sink;
 use super::{Coding, InflateError, Progress};
 use crate::batch::Rope;
@@ -74,12 +75,7 @@ impl Zstandard {
     }
 
     /// Takes the next bytes of the body, or goes on after a pause.
-    pub(super) fn step(
-        &mut self,
-        input: &mut &[u8],
-        sink: &mut Sink,
-        out: &mut Rope,
-    ) -> Result<Progress, InflateError> {
+    pub(super) fn step(&mut self, input: &mut &[u8], sink: &mut Sink, out: &mut Rope) -> Stepped {
         let Some(context) = &mut self.context else {
             return Err(InflateError::corrupt(Coding::Zstd, "no memory for a decoder"));
         };

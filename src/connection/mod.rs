@@ -112,9 +112,20 @@ impl<C: Consumer> Endpoint<C> {
         let activity = Activity::new(self.receiver.clone(), peer, self.under_way.clone());
         let io =
             Guarded::new(accepted.io, ahead, preface, self.write_timeout, Arc::clone(&activity));
+        let io = TokioIo::new(io);
+        // Boxed, as hyper moves it several times before it begins, and it is large.
+        let service = service_fn(|request| Box::pin(Arc::clone(&activity).answer(request)));
         let end = match preface {
-            Preface::Http2 => self.http2(io, &activity, trust, &mut draining).await,
-            Preface::Http1 => self.http1(io, &activity, trust, &mut draining).await,
+            Preface::Http2 => {
+                let connection = pin!(self.protocols.http2.serve_connection(io, service));
+                let terms = &self.http2_terms;
+                supervise::run(connection, &activity, terms, trust, &mut draining).await
+            }
+            Preface::Http1 => {
+                let connection = pin!(self.protocols.http1.serve_connection(io, service));
+                let terms = &self.http1_terms;
+                supervise::run(connection, &activity, terms, trust, &mut draining).await
+            }
             Preface::Nothing => return,
         };
         if let Some(failure) = activity.distrusted() {
@@ -152,31 +163,6 @@ impl<C: Consumer> Endpoint<C> {
             },
         };
         Some((accepted, ahead, preface))
-    }
-
-    async fn http1(
-        &self,
-        io: Guarded<C>,
-        activity: &Arc<Activity<C>>,
-        trust: Trust,
-        draining: &mut Draining,
-    ) -> End {
-        let service = service_fn(|request| Box::pin(Arc::clone(activity).answer(request)));
-        let connection = self.protocols.http1.serve_connection(TokioIo::new(io), service);
-        supervise::run(pin!(connection), activity, &self.http1_terms, trust, draining).await
-    }
-
-    async fn http2(
-        &self,
-        io: Guarded<C>,
-        activity: &Arc<Activity<C>>,
-        trust: Trust,
-        draining: &mut Draining,
-    ) -> End {
-        // Boxed, as hyper moves it several times before it begins, and it is large.
-        let service = service_fn(|request| Box::pin(Arc::clone(activity).answer(request)));
-        let connection = self.protocols.http2.serve_connection(TokioIo::new(io), service);
-        supervise::run(pin!(connection), activity, &self.http2_terms, trust, draining).await
     }
 
     /// What a stranger can bring about is for the debug level only, but for what harms: that is told

@@ -1,14 +1,8 @@
 //! hyper's two servers with every limit spelled out, so that no update of theirs changes one.
 
-use std::pin::Pin;
 use std::time::Duration;
 
-use http_body::Body;
-use hyper::body::Incoming;
-use hyper::rt::bounds::Http2ServerConnExec;
-use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
-use hyper::service::HttpService;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::config::sections::ServerLimits;
@@ -54,40 +48,6 @@ impl Protocols {
 
 fn some_unless_zero(duration: Duration) -> Option<Duration> {
     (!duration.is_zero()).then_some(duration)
-}
-
-/// A connection of either protocol.
-pub(super) trait Served: Future<Output = hyper::Result<()>> {
-    /// Tells the peer that no more requests are taken; the future ends once those under way are
-    /// answered. An idle HTTP/1 connection is closed.
-    fn finish(self: Pin<&mut Self>);
-}
-
-impl<I, S, B> Served for http1::Connection<I, S>
-where
-    I: Read + Write + Unpin,
-    S: HttpService<Incoming, ResBody = B>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: Body + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-impl<I, S, B, E> Served for http2::Connection<I, S, E>
-where
-    I: Read + Write + Unpin,
-    S: HttpService<Incoming, ResBody = B>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: Body + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    E: Http2ServerConnExec<S::Future, B>,
-{
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
 }
 
 const HEADER_LIST_BYTES: u32 = 16 << 10;

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::sections::ServerLimits;
 use crate::connection::activity::Activity;
-use crate::connection::protocols::Served;
 use crate::connection::trust::Trust;
 use crate::shutdown::Draining;
 
@@ -68,7 +68,7 @@ impl Terms {
 }
 
 /// Serves until the connection ends or must end.
-pub(super) async fn run<C, S: Served>(
+pub(super) async fn run<C, S: GracefulConnection<Error = hyper::Error>>(
     mut connection: Pin<&mut S>,
     activity: &Arc<Activity<C>>,
     terms: &Terms,
@@ -87,7 +87,7 @@ pub(super) async fn run<C, S: Served>(
             if !is_draining && drain.as_mut().poll(context).is_ready() {
                 is_draining = true;
                 clock.drain();
-                connection.as_mut().finish();
+                connection.as_mut().graceful_shutdown();
                 timer.as_mut().reset(clock.armed);
                 continue;
             }
@@ -97,7 +97,7 @@ pub(super) async fn run<C, S: Served>(
                     return Poll::Ready(End::Expired(loss.reason));
                 };
                 match clock.distrust(grace, loss.reason) {
-                    Ring::Finish => connection.as_mut().finish(),
+                    Ring::Finish => connection.as_mut().graceful_shutdown(),
                     _ => activity.close_after_answer(),
                 }
                 timer.as_mut().reset(clock.armed);
@@ -112,7 +112,7 @@ pub(super) async fn run<C, S: Served>(
             match clock.ring(activity) {
                 Ring::CloseAfterAnswer => activity.close_after_answer(),
                 Ring::Expired(reason) => return Poll::Ready(End::Expired(reason)),
-                Ring::Finish => connection.as_mut().finish(),
+                Ring::Finish => connection.as_mut().graceful_shutdown(),
                 Ring::Later => {}
             }
             timer.as_mut().reset(clock.armed);

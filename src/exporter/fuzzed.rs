@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use tonic::Code;
 
 use crate::batch::Batch;
+use crate::exporter::whom::Whom;
 use crate::exporter::{grpc, http as web};
-use crate::outcome::{Failure, Outcome, Side};
+use crate::outcome::Outcome;
 
 /// An answer as it would be read from a connection.
 pub(crate) struct Read {
@@ -23,14 +23,12 @@ pub(crate) struct Read {
 /// Of an answer over gRPC.
 pub(crate) fn over_grpc(answer: Read, batch: &Batch) -> Outcome {
     let Read { status, headers, body, trailers } = answer;
-    grpc::read_answer(status, headers, body, trailers, batch, failure)
+    grpc::read_answer(status, headers, body, trailers, batch, WHOM)
 }
 
 /// Of an answer over HTTP.
 pub(crate) fn over_http(answer: Read, batch: &Batch) -> Outcome {
-    web::read_answer(answer.status, answer.headers, answer.body, batch, failure)
+    web::read_answer(answer.status, answer.headers, answer.body, batch, WHOM)
 }
 
-fn failure(code: Code, reason: &'static str, text: &str) -> Failure {
-    Failure::new(code, Side::Upstream, reason, text)
-}
+const WHOM: Whom<'static> = Whom { exporter: "otlp", upstream: "backend:4317" };

@@ -21,6 +21,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod upstream;
+mod whom;
 
 use std::sync::Arc;
 use std::time::Duration;

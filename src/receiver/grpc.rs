@@ -10,7 +10,6 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
-use http_body::Body;
 use tokio::time::Instant;
 use tonic::Code;
 
@@ -18,7 +17,7 @@ use super::answer::Answer;
 use super::body::{Intake, Taken};
 use super::deliver::deliver;
 use super::frame::{Deframer, FrameError};
-use super::read::Source;
+use super::read::{Frames, Source};
 use super::settings::Settings;
 use super::{Peer, Receiver, refusal};
 use crate::coding::{Coding, Progress};
@@ -46,16 +45,12 @@ const MAX_MESSAGE_BYTES: usize = crate::outcome::MAX_MESSAGE_BYTES;
 const EMPTY_MESSAGE: &[u8] = &[0; 5];
 
 /// Answers a call.
-pub(super) async fn answer<C, B>(
+pub(super) async fn answer<C: Consumer, B: Frames>(
     receiver: &Receiver<C>,
     peer: &Peer,
     head: &Parts,
     source: &mut Source<B>,
-) -> Response<Answer>
-where
-    C: Consumer,
-    B: Body<Data = Bytes, Error: std::error::Error> + Unpin,
-{
+) -> Response<Answer> {
     let settings = receiver.settings();
     let started = Instant::now();
     let call = match Call::read(receiver, peer, head) {
@@ -114,16 +109,13 @@ impl Call {
     }
 }
 
-async fn take<B>(
+async fn take<B: Frames>(
     settings: &Settings,
     call: &Call,
     source: &mut Source<B>,
     started: Instant,
     deadline: Instant,
-) -> Result<Taken, Failure>
-where
-    B: Body<Data = Bytes, Error: std::error::Error> + Unpin,
-{
+) -> Result<Taken, Failure> {
     let mut deframer = Deframer::new(settings.max_request_bytes);
     let mut reservation = Some(settings.budget.request().ok_or_else(refusal::no_room)?);
     let mut intake: Option<Intake> = None;

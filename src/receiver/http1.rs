@@ -5,14 +5,12 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, header};
-use http_body::Body;
 use tonic::Code;
 
 use super::answer::Answer;
-use super::read::Source;
+use super::read::{Frames, Source};
 use super::refusal;
 use super::settings::Settings;
 use crate::outcome::Failure;
@@ -63,14 +61,12 @@ pub(super) fn check_length(headers: &HeaderMap) -> Result<(), Failure> {
 
 /// Reads a bounded part of what is left of a refused request, and says so when the connection
 /// cannot be used again.
-pub(super) async fn finish<B>(
+pub(super) async fn finish<B: Frames>(
     settings: &Settings,
     head: &Parts,
     source: &mut Source<B>,
     response: &mut Response<Answer>,
-) where
-    B: Body<Data = Bytes, Error: std::error::Error> + Unpin,
-{
+) {
     if !source.is_unread() {
         return;
     }

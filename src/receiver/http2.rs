@@ -6,10 +6,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::Body;
-
-use super::read::Source;
+use super::read::{Frames, Source};
 
 /// Longest time to wait for the rest of a body that is refused.
 pub(super) const DRAIN_TIME: Duration = Duration::from_secs(1);
@@ -18,10 +15,7 @@ pub(super) const DRAIN_TIME: Duration = Duration::from_secs(1);
 pub(super) const DRAIN_BYTES: usize = 64 << 10;
 
 /// Reads what is left of a refused request if it is known to be little, or not known to be much.
-pub(super) async fn finish<B>(source: &mut Source<B>)
-where
-    B: Body<Data = Bytes, Error: std::error::Error> + Unpin,
-{
+pub(super) async fn finish<B: Frames>(source: &mut Source<B>) {
     if source.is_unread() && source.announced() <= DRAIN_BYTES as u64 {
         let _ended = source.drain(DRAIN_BYTES, DRAIN_TIME).await;
     }

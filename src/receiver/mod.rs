@@ -29,12 +29,10 @@ mod conformance;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, Version, header};
-use http_body::Body;
 
-use self::read::Source;
+use self::read::{Frames, Source};
 use self::route::Protocol;
 use self::settings::Settings;
 use crate::aside::contained;
@@ -88,14 +86,11 @@ impl<C: Consumer> Receiver<C> {
     }
 
     /// Answers one request; dropping the future gives the request up.
-    pub(crate) async fn answer<B>(
+    pub(crate) async fn answer<B: Frames>(
         &self,
         peer: &Peer,
         request: Request<B>,
-    ) -> Result<Response<Answer>, Infallible>
-    where
-        B: Body<Data = Bytes, Error: std::error::Error> + Unpin,
-    {
+    ) -> Result<Response<Answer>, Infallible> {
         let (head, body) = request.into_parts();
         let mut source = Source::new(body);
         let settings = self.settings();
@@ -131,15 +126,12 @@ impl<C: Consumer> Receiver<C> {
         Ok(response)
     }
 
-    async fn respond<B>(
+    async fn respond<B: Frames>(
         &self,
         peer: &Peer,
         head: &Parts,
         source: &mut Source<B>,
-    ) -> Response<Answer>
-    where
-        B: Body<Data = Bytes, Error: std::error::Error> + Unpin,
-    {
+    ) -> Response<Answer> {
         match route::protocol(&head.headers) {
             Protocol::Grpc if is_call(head) => grpc::answer(self, peer, head, source).await,
             Protocol::GrpcOther if is_call(head) => grpc::refuse_format(self, peer),

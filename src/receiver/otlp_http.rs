@@ -6,14 +6,13 @@
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
-use http_body::Body;
 use tokio::time::Instant;
 use tonic::Code;
 
 use super::answer::Answer;
 use super::body::{Intake, Taken};
 use super::deliver::deliver;
-use super::read::Source;
+use super::read::{Frames, Source};
 use super::route::Protocol;
 use super::settings::Settings;
 use super::{Peer, Receiver, http1, refusal};
@@ -24,17 +23,13 @@ use crate::pipeline::Consumer;
 use crate::signal::Signal;
 
 /// Answers a request that is not gRPC over HTTP/2.
-pub(super) async fn answer<C, B>(
+pub(super) async fn answer<C: Consumer, B: Frames>(
     receiver: &Receiver<C>,
     peer: &Peer,
     head: &Parts,
     protocol: Protocol,
     source: &mut Source<B>,
-) -> Response<Answer>
-where
-    C: Consumer,
-    B: Body<Data = Bytes, Error: std::error::Error> + Unpin,
-{
+) -> Response<Answer> {
     let settings = receiver.settings();
     let encoding = encoding_of(protocol);
     let started = Instant::now();
@@ -104,16 +99,13 @@ impl Export {
     }
 }
 
-async fn take<B>(
+async fn take<B: Frames>(
     settings: &Settings,
     export: &Export,
     source: &mut Source<B>,
     started: Instant,
     deadline: Instant,
-) -> Result<Taken, Failure>
-where
-    B: Body<Data = Bytes, Error: std::error::Error> + Unpin,
-{
+) -> Result<Taken, Failure> {
     if source.announced() > settings.max_request_bytes as u64 {
         return Err(refusal::too_large("request body", settings.max_request_bytes));
     }

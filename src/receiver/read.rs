@@ -15,6 +15,11 @@ use super::settings::Settings;
 use crate::coding::Progress;
 use crate::outcome::Failure;
 
+/// Bodies as hyper has them, and those of tests.
+pub(crate) trait Frames: Body<Data = Bytes, Error: std::error::Error> + Unpin {}
+
+impl<B: Body<Data = Bytes, Error: std::error::Error> + Unpin> Frames for B {}
+
 /// The body of a request, and whether any of it was asked for.
 #[derive(Debug)]
 pub(super) struct Source<B> {
@@ -22,7 +27,7 @@ pub(super) struct Source<B> {
     begun: bool,
 }
 
-impl<B: Body<Data = Bytes, Error: std::error::Error> + Unpin> Source<B> {
+impl<B: Frames> Source<B> {
     pub(super) fn new(body: B) -> Self {
         Self { body, begun: false }
     }

@@ -238,6 +238,42 @@ async fn a_drain_waits_for_requests_and_not_for_peers() {
     assert!(start.elapsed() <= Duration::from_secs(3), "took {:?}", start.elapsed());
 }
 
+/// Scenario: a drain begins while peers that read what they are told are idle.
+/// Guarantees: they are told at once, and gone.
+#[tokio::test(start_paused = true)]
+async fn a_drain_tells_idle_peers_to_go_at_once() {
+    let bench = Bench::new(ServerLimits::default(), None);
+    let (near, first) = bench.connect();
+    let (mut sender, driving) = http2_client(near).await;
+    get(&mut sender).await.unwrap();
+    let (mut idle, second) = bench.connect();
+    http1_exchange(&mut idle).await;
+    let start = Instant::now();
+    bench.drain.begin(start + Duration::from_secs(30));
+    driving.await.unwrap();
+    assert_eq!(seconds_until_closed(&mut idle).await, 0);
+    drop(idle);
+    for serving in [first, second] {
+        serving.await.unwrap();
+    }
+    assert!(start.elapsed() < Duration::from_secs(1), "took {:?}", start.elapsed());
+}
+
+/// Scenario: a client of HTTP/1.1 sends requests without end and reads no answer.
+/// Guarantees: it is cut when `write_timeout` is over.
+#[tokio::test(start_paused = true)]
+async fn a_peer_of_http1_that_reads_nothing_is_cut_in_time() {
+    let bench = Bench::new(ServerLimits::default(), None);
+    let (mut near, serving) = bench.connect();
+    let requests = b"GET /none HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
+    let start = Instant::now();
+    let endless = async { while near.write_all(&requests).await.is_ok() {} };
+    timeout(Duration::from_secs(300), endless).await.unwrap();
+    serving.await.unwrap();
+    let seconds = start.elapsed().as_secs();
+    assert!((30..34).contains(&seconds), "cut after {seconds} s");
+}
+
 /// Guarantees: what one connection costs beside the libraries' buffers does not grow unnoticed.
 #[tokio::test]
 async fn the_future_of_a_connection_stays_small() {

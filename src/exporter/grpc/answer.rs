@@ -14,6 +14,7 @@ use crate::batch::{Batch, Rope};
 use crate::coding::{Coding, Inflater};
 use crate::exporter::advice::advice;
 use crate::exporter::grpc::status;
+use crate::exporter::whom::Whom;
 use crate::otlp::answer::{self, Encoding};
 use crate::outcome::{Accepted, Failure, Outcome};
 
@@ -83,35 +84,31 @@ pub(crate) fn read_answer(
     body: Bytes,
     trailers: Option<HeaderMap>,
     batch: &Batch,
-    failure: impl Fn(Code, &'static str, &str) -> Failure,
+    whom: Whom<'_>,
 ) -> Outcome {
-    Answer { http, headers, body: Body::Whole(body), trailers }.outcome(batch, failure)
+    Answer { http, headers, body: Body::Whole(body), trailers }.outcome(batch, whom)
 }
 
 impl Answer {
-    /// What the upstream said. `failure` makes a failure out of code, reason and text.
-    pub(super) fn outcome(
-        &self,
-        batch: &Batch,
-        failure: impl Fn(Code, &'static str, &str) -> Failure,
-    ) -> Outcome {
+    /// What the upstream said.
+    pub(super) fn outcome(&self, batch: &Batch, whom: Whom<'_>) -> Outcome {
         let Body::Whole(body) = &self.body else {
-            return Err(too_large(failure));
+            return Err(too_large(whom));
         };
         let trailers = self.trailers.as_ref().unwrap_or(&self.headers);
         let Some(status) = status::read(trailers) else {
-            return Err(self.without_status(failure));
+            return Err(self.without_status(whom));
         };
         if status.code != Code::Ok {
             let next = advice(status.code, &status.message);
             let text = format!("it answered {:?}: {}{next}", status.code, status.message);
-            let mut failed = failure(status.code, status::reason(status.code), &text);
+            let mut failed = whom.failure(status.code, status::reason(status.code), &text);
             failed.retry_after = status.retry_after;
             failed.details = status.details;
             return Err(failed);
         }
         match self.message(body) {
-            Message::TooLarge => Err(too_large(failure)),
+            Message::TooLarge => Err(too_large(whom)),
             Message::None => Ok(Accepted::default()),
             Message::Bytes(message) => {
                 match answer::decode_success(batch.signal, &message, Encoding::Protobuf) {
@@ -125,7 +122,7 @@ impl Answer {
         }
     }
 
-    fn without_status(&self, failure: impl Fn(Code, &'static str, &str) -> Failure) -> Failure {
+    fn without_status(&self, whom: Whom<'_>) -> Failure {
         let number = self.http.as_u16();
         let kind = self.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("none");
         let code = status::of_http(self.http);
@@ -133,12 +130,12 @@ impl Answer {
             let text = format!(
                 "its answer in gRPC has no grpc-status (HTTP status {number}): it broke off, or a proxy before it dropped the trailers; it may have taken the batch"
             );
-            return failure(code, "upstream_no_grpc_status", &text);
+            return whom.failure(code, "upstream_no_grpc_status", &text);
         }
         let text = format!(
             "it did not answer in gRPC (HTTP status {number}, content type {kind:?}): is a gRPC service behind this endpoint?"
         );
-        failure(code, "upstream_not_grpc", &text)
+        whom.failure(code, "upstream_not_grpc", &text)
     }
 
     fn message(&self, body: &Bytes) -> Message {
@@ -175,9 +172,9 @@ enum Message {
     TooLarge,
 }
 
-fn too_large(failure: impl Fn(Code, &'static str, &str) -> Failure) -> Failure {
+fn too_large(whom: Whom<'_>) -> Failure {
     // Not RESOURCE_EXHAUSTED: that is 429 on HTTP, and a sender would send the batch again that
     // the upstream may have taken.
     let text = "its answer is larger than 4 MiB and was not read; it may have taken the batch";
-    failure(Code::Internal, "upstream_answer_too_large", text)
+    whom.failure(Code::Internal, "upstream_answer_too_large", text)
 }

@@ -19,8 +19,9 @@ use crate::batch::{Batch, Rope};
 use crate::config::sections::GrpcExporter;
 use crate::exporter::payload::Payload;
 use crate::exporter::upstream::{Dialer, Lease, Pool, PoolSettings};
+use crate::exporter::whom::Whom;
 use crate::exporter::{EncodeError, LoadError};
-use crate::outcome::{Failure, Outcome, Side};
+use crate::outcome::{Failure, Outcome};
 use crate::tls::ClientSnapshot;
 use crate::tls::store::Watch;
 
@@ -141,13 +142,15 @@ impl GrpcClient {
 
     async fn read(&self, batch: &Batch, response: Response<RecvStream>) -> Result<Outcome, Broken> {
         let answer = answer::read(response).await?;
-        Ok(answer.outcome(batch, |code, reason, text| self.failure(code, reason, text)))
+        Ok(answer.outcome(batch, self.whom()))
+    }
+
+    fn whom(&self) -> Whom<'_> {
+        Whom { exporter: &self.exporter, upstream: &self.endpoint }
     }
 
     fn failure(&self, code: Code, reason: &'static str, text: &str) -> Failure {
-        let Self { exporter, endpoint, .. } = self;
-        let message = format!("the gateway's exporter {exporter}, upstream {endpoint}: {text}");
-        Failure::new(code, Side::Upstream, reason, message)
+        self.whom().failure(code, reason, text)
     }
 
     fn late(&self) -> Failure {

@@ -18,6 +18,7 @@ use crate::batch::{Batch, Rope};
 use crate::coding::{Coding, InflateError, Inflater};
 use crate::exporter::advice::advice;
 use crate::exporter::http::retry_after;
+use crate::exporter::whom::Whom;
 use crate::otlp::answer::{self, Encoding};
 use crate::outcome::{Accepted, Failure, Outcome};
 
@@ -65,18 +66,14 @@ pub(crate) fn read_answer(
     headers: HeaderMap,
     body: Bytes,
     batch: &Batch,
-    failure: impl Fn(Code, &'static str, &str) -> Failure,
+    whom: Whom<'_>,
 ) -> Outcome {
-    Answer { status, headers, body: Some(body) }.outcome(batch, failure)
+    Answer { status, headers, body: Some(body) }.outcome(batch, whom)
 }
 
 impl Answer {
-    /// What the upstream said. `failure` makes a failure out of code, reason and text.
-    pub(super) fn outcome(
-        &self,
-        batch: &Batch,
-        failure: impl Fn(Code, &'static str, &str) -> Failure,
-    ) -> Outcome {
+    /// What the upstream said.
+    pub(super) fn outcome(&self, batch: &Batch, whom: Whom<'_>) -> Outcome {
         let body = self.inflated();
         if self.status.is_success() {
             return match body {
@@ -84,14 +81,14 @@ impl Answer {
                 Err(Unreadable::Damaged) => Ok(Accepted::default()),
                 Err(Unreadable::TooLarge) => {
                     let text = "its answer is larger than 4 MiB and was not read; it may have taken the batch";
-                    Err(failure(Code::Internal, "upstream_answer_too_large", text))
+                    Err(whom.failure(Code::Internal, "upstream_answer_too_large", text))
                 }
             };
         }
         if self.status.is_redirection() {
-            return Err(self.redirected(failure));
+            return Err(self.redirected(whom));
         }
-        Err(self.refused(&body.unwrap_or_default(), failure))
+        Err(self.refused(&body.unwrap_or_default(), whom))
     }
 
     fn accepted(&self, batch: &Batch, body: &[u8]) -> Accepted {
@@ -102,17 +99,13 @@ impl Answer {
         })
     }
 
-    fn refused(
-        &self,
-        body: &[u8],
-        failure: impl Fn(Code, &'static str, &str) -> Failure,
-    ) -> Failure {
+    fn refused(&self, body: &[u8], whom: Whom<'_>) -> Failure {
         let number = self.status.as_u16();
         let code = answer::code_of_http(number);
         let status = self.encoding().and_then(|encoding| answer::decode_status(body, encoding));
         if status.is_none() && number == 400 && wants_tls(body) {
             let text = "it answered that this port wants TLS: write https:// into the exporter's endpoint, or use its plaintext port";
-            return failure(Code::Unavailable, "upstream_expects_tls", text);
+            return whom.failure(Code::Unavailable, "upstream_expects_tls", text);
         }
         let text = match &status {
             Some(status) if !status.message.is_empty() => {
@@ -129,7 +122,7 @@ impl Answer {
                 )
             }
         };
-        let mut failed = failure(code, reason(number), &text);
+        let mut failed = whom.failure(code, reason(number), &text);
         failed.retry_after = self.retry_after(status.as_ref().and_then(|s| s.retry_after));
         if let Some(status) = status {
             failed.details = status.details;
@@ -152,13 +145,13 @@ impl Answer {
         }
     }
 
-    fn redirected(&self, failure: impl Fn(Code, &'static str, &str) -> Failure) -> Failure {
+    fn redirected(&self, whom: Whom<'_>) -> Failure {
         let to = self.headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("");
         let text = format!(
             "it answered HTTP status {} and sends us to {to:?}; redirects are not followed: write the final URL into the exporter's endpoint",
             self.status.as_u16()
         );
-        failure(Code::Unknown, "upstream_redirect", &text)
+        whom.failure(Code::Unknown, "upstream_redirect", &text)
     }
 
     /// How the body is written, parameters such as a charset and case aside.

@@ -24,6 +24,7 @@ use crate::batch::Batch;
 use crate::exporter::http::body::Body;
 use crate::exporter::http::origin::{Origin, RequestError};
 use crate::exporter::margin;
+use crate::exporter::whom::Whom;
 use crate::outcome::{Failure, Outcome, Side};
 
 #[cfg(any(test, fuzzing))]
@@ -89,24 +90,21 @@ impl HttpClient {
                     Err(self.late(target))
                 }
                 Err(_) => Err(self.not_sent(target, origin)),
-                Ok(Ok(answer)) => answer
-                    .outcome(batch, |code, reason, text| self.failure(target, code, reason, text)),
+                Ok(Ok(answer)) => answer.outcome(batch, self.whom(target)),
                 Ok(Err(RequestError::Unprocessed(_))) if attempt < MAX_ATTEMPTS => continue,
                 Ok(Err(error)) => Err(self.broken(target, error)),
             };
         }
-        Err(self.failure(target, Code::Internal, "internal", "gave up"))
+        Err(self.whom(target).failure(Code::Internal, "internal", "gave up"))
     }
 
-    fn failure(&self, target: &Target, code: Code, reason: &'static str, text: &str) -> Failure {
-        let message =
-            format!("the gateway's exporter {}, upstream {}: {text}", self.exporter, target.shown);
-        Failure::new(code, Side::Upstream, reason, message)
+    fn whom<'a>(&'a self, target: &'a Target) -> Whom<'a> {
+        Whom { exporter: &self.exporter, upstream: &target.shown }
     }
 
     fn late(&self, target: &Target) -> Failure {
         let text = "no answer in time: it is slow or hangs, or the exporter's timeout is too short; it may have taken the batch";
-        self.failure(target, Code::DeadlineExceeded, "upstream_deadline", text)
+        self.whom(target).failure(Code::DeadlineExceeded, "upstream_deadline", text)
     }
 
     fn not_sent(&self, target: &Target, origin: &Origin) -> Failure {
@@ -124,13 +122,17 @@ impl HttpClient {
             RequestError::NotHttp(reason, text) => (reason, text),
             RequestError::TooLarge => {
                 let text = "the head of its answer is larger than is read (100 headers, 400 kB); it may have taken the batch";
-                return self.failure(target, Code::Internal, "upstream_answer_too_large", text);
+                return self.whom(target).failure(
+                    Code::Internal,
+                    "upstream_answer_too_large",
+                    text,
+                );
             }
             RequestError::Unreadable(error) => {
                 let text = format!(
                     "its answer breaks the rules of HTTP/2, or has headers that are too large to be read ({error}); the upstream may have taken the batch"
                 );
-                return self.failure(target, Code::Internal, "upstream_protocol_error", &text);
+                return self.whom(target).failure(Code::Internal, "upstream_protocol_error", &text);
             }
             RequestError::Unprocessed(text) => (
                 "upstream_disconnected",
@@ -143,7 +145,7 @@ impl HttpClient {
                 ),
             ),
         };
-        self.failure(target, Code::Unavailable, reason, &text)
+        self.whom(target).failure(Code::Unavailable, reason, &text)
     }
 
     fn no_endpoint(&self, batch: &Batch) -> Failure {

@@ -135,3 +135,26 @@ async fn answers(pings: &mut PingPong, heard: &Heard, patience: Duration) -> boo
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_takes_no_more_requests_for_a_while_before_it_is_cut() {
+        let (state, now) = (LinkState::default(), Instant::now());
+        let seconds = Duration::from_secs;
+        let lifetime = Lifetime { rest: now + seconds(10), end: now + seconds(40) };
+        let mut age = pin!(grow_old(&state, Some(lifetime)));
+        assert!(timeout(seconds(9), &mut age).await.is_err());
+        assert!(!state.is_closed());
+        assert!(timeout(seconds(2), &mut age).await.is_err());
+        assert!(state.is_closed());
+        age.await;
+        assert_eq!(now.elapsed(), seconds(40));
+    }
+}

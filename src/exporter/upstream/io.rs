@@ -128,58 +128,64 @@ impl AsyncRead for Io {
     }
 }
 
-/// Passes a call on to whichever stream it is.
-macro_rules! delegate {
-    ($self:ident, $name:ident($($argument:expr),*)) => {
-        match &mut $self.stream {
-            Stream::Plain(socket) => Pin::new(socket).$name($($argument),*),
-            Stream::Tls(stream) => Pin::new(stream).$name($($argument),*),
+/// Implements writing for what is one of two streams, by passing every call on to it.
+macro_rules! write_to_either {
+    ($type:ident $(. $field:ident)?, $of:ident: $first:ident | $second:ident) => {
+        impl AsyncWrite for $type {
+            fn poll_write(
+                mut self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+                bytes: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                match &mut (*self)$(.$field)? {
+                    $of::$first(stream) => Pin::new(stream).poll_write(context, bytes),
+                    $of::$second(stream) => Pin::new(stream).poll_write(context, bytes),
+                }
+            }
+
+            fn poll_write_vectored(
+                mut self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+                bytes: &[io::IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                match &mut (*self)$(.$field)? {
+                    $of::$first(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
+                    $of::$second(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
+                }
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                match &(*self)$(.$field)? {
+                    $of::$first(stream) => stream.is_write_vectored(),
+                    $of::$second(stream) => stream.is_write_vectored(),
+                }
+            }
+
+            fn poll_flush(
+                mut self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+            ) -> Poll<io::Result<()>> {
+                match &mut (*self)$(.$field)? {
+                    $of::$first(stream) => Pin::new(stream).poll_flush(context),
+                    $of::$second(stream) => Pin::new(stream).poll_flush(context),
+                }
+            }
+
+            fn poll_shutdown(
+                mut self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+            ) -> Poll<io::Result<()>> {
+                match &mut (*self)$(.$field)? {
+                    $of::$first(stream) => Pin::new(stream).poll_shutdown(context),
+                    $of::$second(stream) => Pin::new(stream).poll_shutdown(context),
+                }
+            }
         }
     };
 }
 
-impl AsyncWrite for Io {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        delegate!(self, poll_write(context, bytes))
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        delegate!(self, poll_write_vectored(context, bytes))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Stream::Plain(socket) => socket.is_write_vectored(),
-            Stream::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        delegate!(self, poll_flush(context))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        delegate!(self, poll_shutdown(context))
-    }
-}
-
-/// Passes a call on to whichever socket it is.
-macro_rules! on_socket {
-    ($self:ident, $name:ident($($argument:expr),*)) => {
-        match &mut *$self {
-            Socket::Tcp(socket) => Pin::new(socket).$name($($argument),*),
-            Socket::Unix(socket) => Pin::new(socket).$name($($argument),*),
-        }
-    };
-}
+write_to_either!(Io.stream, Stream: Plain | Tls);
+write_to_either!(Socket, Socket: Tcp | Unix);
 
 impl AsyncRead for Socket {
     fn poll_read(
@@ -187,36 +193,9 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        on_socket!(self, poll_read(context, buffer))
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        on_socket!(self, poll_write(context, bytes))
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        on_socket!(self, poll_write_vectored(context, bytes))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_socket!(self, poll_flush(context))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_socket!(self, poll_shutdown(context))
+        match &mut *self {
+            Self::Tcp(socket) => Pin::new(socket).poll_read(context, buffer),
+            Self::Unix(socket) => Pin::new(socket).poll_read(context, buffer),
+        }
     }
 }

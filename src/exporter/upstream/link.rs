@@ -117,7 +117,7 @@ impl Link {
 
     /// Whether new requests must go elsewhere.
     pub(super) fn is_closed(&self) -> bool {
-        self.state.closed.load(Ordering::Relaxed)
+        self.state.is_closed()
     }
 
     /// Sends no new requests over it; those in flight go on.
@@ -174,6 +174,11 @@ impl LinkState {
 
     pub(super) async fn abandoned(&self) {
         self.abandoned.notified().await;
+    }
+
+    /// Whether new requests must go elsewhere.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 
     /// Sends no new requests over it.

@@ -81,6 +81,13 @@ impl Pool {
         }))
     }
 
+    /// Requests on all connections.
+    #[cfg(test)]
+    pub(crate) fn in_flight(&self) -> usize {
+        let state = self.0.lock();
+        state.links.iter().map(|link| link.state().in_flight()).sum()
+    }
+
     #[cfg(test)]
     pub(crate) fn break_next(&self) {
         self.0.breaks.store(true, Ordering::SeqCst);

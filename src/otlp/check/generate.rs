@@ -96,15 +96,11 @@ fn known(choices: &mut Choices, field: &Field, levels: usize, out: &mut Vec<u8>)
             let length = choices.id_length(length);
             (2, choices.bytes(length))
         }
-        Kind::Double | Kind::Fixed64 | Kind::SFixed64 => (1, choices.bytes(8)),
-        Kind::Fixed32 => (5, choices.bytes(4)),
-        Kind::Bool
-        | Kind::Enum(_)
-        | Kind::Int32
-        | Kind::Int64
-        | Kind::SInt32
-        | Kind::UInt32
-        | Kind::UInt64 => (0, any_varint(choices)),
+        number => match number.wire_type() {
+            1 => (1, choices.bytes(8)),
+            5 => (5, choices.bytes(4)),
+            _ => (0, any_varint(choices)),
+        },
     };
     if field.repeated && wire_type < 2 && choices.below(2) > 0 {
         let mut packed = value;

@@ -112,8 +112,8 @@ const fn plan(message: &Message) -> Plan {
     let mut at = 0;
     while at < message.fields.len() {
         let field = &message.fields[at];
-        let (wire_type, op) = operation(message, field);
-        set(&mut plan, field.number, wire_type, op);
+        let op = operation(message, field);
+        set(&mut plan, field.number, field.kind.wire_type() as u32, op);
         if field.repeated {
             match op {
                 Op::Varint => set(&mut plan, field.number, 2, Op::PackedVarint),
@@ -136,23 +136,20 @@ const fn set(plan: &mut Plan, number: u32, wire_type: u32, op: Op) {
     }
 }
 
-/// The wire type of a single value and what to do with it.
-const fn operation(message: &Message, field: &Field) -> (u32, Op) {
+/// What to do with a single value.
+const fn operation(message: &Message, field: &Field) -> Op {
     match field.kind {
-        Kind::Bool
-        | Kind::Enum(_)
-        | Kind::Int32
-        | Kind::Int64
-        | Kind::SInt32
-        | Kind::UInt32
-        | Kind::UInt64 => (0, Op::Varint),
-        Kind::Double | Kind::Fixed64 | Kind::SFixed64 => (1, Op::Fixed64),
-        Kind::Fixed32 => (5, Op::Fixed32),
-        Kind::Bytes => (2, Op::Bytes),
-        Kind::String => (2, Op::Text),
+        Kind::Bytes => Op::Bytes,
+        Kind::String => Op::Text,
         #[expect(clippy::cast_possible_truncation, reason = "8 or 16")]
-        Kind::Id(length) => (2, Op::Id(length as u8)),
-        Kind::Message(inner) => (2, nested(message, field, inner)),
+        Kind::Id(length) => Op::Id(length as u8),
+        Kind::Message(inner) => nested(message, field, inner),
+        number => match number.wire_type() {
+            0 => Op::Varint,
+            1 => Op::Fixed64,
+            5 => Op::Fixed32,
+            _ => panic!("only texts, bytes, ids and messages have a length"),
+        },
     }
 }
 
