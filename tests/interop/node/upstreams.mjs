@@ -45,6 +45,7 @@ streams('takes leave', () => {});
 servers['takes leave'].on('session', (session) => session.goaway());
 streams('hangs up', (stream) => stream.session.destroy());
 streams('never answers', () => {});
+streams('opens no window', () => {}, { settings: { initialWindowSize: 0 } });
 streams('never ends', (stream) => {
   stream.respond(GRPC);
   const dripping = setInterval(() => stream.write('\0'), 20);

@@ -197,6 +197,32 @@ fn keys_of_other_kinds_are_named_where_they_are_shown() {
     }
 }
 
+/// Scenario: the program is started with a certificate and key with explicit parameters.
+/// Guarantees: it does not start, and says of which kind the key is.
+#[test]
+fn a_certificate_whose_key_nobody_verifies_is_none_to_start_with() {
+    let pki = certificates();
+    request(&pki, "explicit", &format!("{P256} -pkeyopt ec_param_enc:explicit"));
+    sign(&pki, "explicit", "my-ca", "extendedKeyUsage=serverAuth", "");
+    let yaml = program::config("client_ca_file: trusted.crt").replace("server.", "explicit.");
+    pki.write("config.yaml", yaml);
+    let run = std::process::Command::new("timeout")
+        .args(["20", env!("CARGO_BIN_EXE_portcullis"), "--config", "config.yaml"])
+        .current_dir(pki.dir())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert!(!run.status.success(), "{said}");
+    for text in [
+        "explicit.crt: receivers.otlp.protocols.http.tls.cert_file: ",
+        "[own_cert_key_unsupported]",
+        "of kind EC with explicit parameters",
+        "supported: RSA from 2048",
+    ] {
+        assert!(said.contains(text), "no {text:?} in {said}");
+    }
+}
+
 /// Scenario: senders that are set up wrongly send again and again; a probe asks for `/` and for the
 /// health of gRPC; a body holds a secret where it is not OTLP.
 /// Guarantees: whose data is lost is in the log, once, with reason and help; a probe is not, and no

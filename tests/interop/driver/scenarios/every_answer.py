@@ -37,7 +37,7 @@ CASES = [
          "node: resets with REFUSED_STREAM"),
     Case("no-streams", "upstream_streams_exhausted", (
         "every connection carries as many requests as the upstream allows at a time", "(max_concurrent_streams)"),
-        "node: takes no streams", more="timeout: 1s, tls: {insecure: true}"),
+        "node: takes no streams", more="timeout: 2s, tls: {insecure: true}"),
     Case("no-status", "upstream_no_grpc_status", (
         "its answer in gRPC has no grpc-status (HTTP status 200)", "a proxy before it dropped the trailers"),
         "node: forgets the status", status=500),
@@ -53,12 +53,14 @@ CASES = [
     Case("goes-away", "upstream_disconnected", (
         "took leave (GOAWAY) before it was asked anything", "it is shutting down, or overloaded"), "node: takes leave"),
     Case("goes-silent", "upstream_deadline", ("no answer in time", "it may have taken the batch"), "node: takes leave, and no more",
-         more="timeout: 1s, tls: {insecure: true}"),
+         more="timeout: 2s, tls: {insecure: true}"),
     Case("hangs-up", "upstream_disconnected", (CUT_OFF, MAYBE), "node: hangs up"),
     Case("silent", "upstream_deadline", ("no answer in time: it is slow or hangs", "it may have taken the batch"),
-         "node: never answers", more="timeout: 1s, tls: {insecure: true}"),
+         "node: never answers", more="timeout: 2s, tls: {insecure: true}"),
+    Case("no-window", "upstream_deadline", ("no answer in time", "it may have taken the batch"), "node: opens no window",
+         more="timeout: 2s, tls: {insecure: true}"),
     Case("endless", "upstream_deadline", ("no answer in time", "the exporter's timeout is too short"), "node: never ends",
-         more="timeout: 1s, tls: {insecure: true}"),
+         more="timeout: 2s, tls: {insecure: true}"),
     Case("http-port", "upstream_not_grpc", (
         "it did not answer in gRPC (HTTP status 404,", "is a gRPC service behind this endpoint?"), "collector: http",
         status=404, more="tls: {ca_file: {ca}}"),
@@ -76,7 +78,7 @@ CASES = [
     Case("huge-head", "upstream_answer_too_large", ("the head of its answer is larger than is read", "may have taken"),
          "node: has a huge head", "otlp_http", 500),
     Case("drips", "upstream_deadline", ("no answer in time", "it may have taken the batch"), "node: drips", "otlp_http",
-         more="timeout: 1s"),
+         more="timeout: 2s"),
     Case("file-server", "upstream_http_5xx", (
         "it answered HTTP status 501 without an OTLP status (content type \"text/html;charset=utf-8\")",), "python",
         "otlp_http", 500),
@@ -147,7 +149,9 @@ def _all(stage):
     def block(case):
         place = f"localhost:{servers[case.server]}"
         if case.kind == "proxy":
-            return f"endpoint: 'https://backend.example:4318', proxy_url: 'http://{place}', timeout: 8s, connect_timeout: 1s"
+            patience = 1 if case.server == "node: hangs" else 6
+            return (f"endpoint: 'https://backend.example:4318', proxy_url: 'http://{place}', timeout: 8s, "
+                    f"connect_timeout: {patience}s")
         if case.kind == "clear proxy":
             return f"endpoint: 'http://backend.example:4318', proxy_url: 'http://{place}'"
         if case.kind == "otlp_http":

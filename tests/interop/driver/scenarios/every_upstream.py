@@ -229,7 +229,7 @@ def _all(stage):
     return exporting.attempt(stage, "unusable-upstreams", {
         f"otlp_{protocol}/{case.name}":
             f"endpoint: '{_endpoint(case, protocol, collector, others)}', tls: {{{case.tls.format(**places)}}}, "
-            "timeout: 8s, connect_timeout: 1s"
+            f"timeout: 8s, connect_timeout: {1 if case.backend.startswith('stopped') else 6}s"
         for case in CASES for protocol in case.protocols})
 
 
