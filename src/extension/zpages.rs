@@ -179,8 +179,9 @@ fn exports(id: &str, to: &str, exported: Option<&Exported>) -> [String; 5] {
     [id.to_owned(), to.to_owned(), sent.to_string(), failed.to_string(), last]
 }
 
+/// To the second: nobody who reads it compares more.
 fn when(at: SystemTime) -> String {
-    OffsetDateTime::from(at).format(&Rfc3339).unwrap_or_default()
+    OffsetDateTime::from(at).truncate_to_second().format(&Rfc3339).unwrap_or_default()
 }
 
 fn row(key_path: String, block: &BlockStatus) -> [String; 5] {

@@ -95,6 +95,18 @@ fn every_reason_code_of_the_page_for_on_call_is_one_that_the_code_gives() {
     }
 }
 
+/// Guarantees: whoever copies an example of the page for migrations gets no error.
+#[test]
+fn every_configuration_of_the_page_for_migrations_is_accepted() {
+    let page = read("docs/migration.md");
+    let blocks: Vec<_> = page.split("```yaml\n").skip(1).collect();
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        let (yaml, _) = block.split_once("```").unwrap();
+        portcullis::Config::from_yaml(yaml).unwrap_or_else(|problems| panic!("{problems}"));
+    }
+}
+
 fn all_sources() -> String {
     sources().into_iter().map(|source| source.text).collect()
 }

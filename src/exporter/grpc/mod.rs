@@ -61,6 +61,7 @@ impl GrpcClient {
             round_robin: config.round_robin,
             wait_for_ready: config.wait_for_ready,
             keepalive: config.keepalive.clone(),
+            told: template.told.clone(),
         };
         let endpoint = config.endpoint.clone();
         Self { exporter, endpoint, template, pool: Pool::new(dialer, settings) }

@@ -14,7 +14,7 @@ use crate::batch::{Batch, Rope};
 use crate::coding::{self, Coding};
 use crate::config::sections::GrpcExporter;
 use crate::config::types::{Compression, Upstream};
-use crate::exporter::upstream::Proxy;
+use crate::exporter::upstream::{Proxy, Told};
 use crate::exporter::{LoadError, margin, route, user_agent};
 use crate::signal::Signal;
 
@@ -29,6 +29,8 @@ pub(crate) struct Template {
     aside: Aside,
     /// As in Go, the environment may name one for TLS.
     pub(super) proxy: Option<Proxy>,
+    /// What the workers said of the upstream.
+    pub(super) told: Told,
 }
 
 impl Template {
@@ -74,7 +76,7 @@ impl Template {
         let timeout = (!config.timeout.is_zero()).then_some(config.timeout);
         let proxy = route::of_grpc(config)?;
         let (uris, aside) = (Signal::ALL.map(uri), aside.clone());
-        Ok(Self { uris, headers, coding, timeout, aside, proxy })
+        Ok(Self { uris, headers, coding, timeout, aside, proxy, told: Told::default() })
     }
 
     /// When the answer must be there.

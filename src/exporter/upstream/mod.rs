@@ -18,6 +18,7 @@ mod pace;
 mod pool;
 mod proxy;
 mod state;
+mod told;
 
 pub(crate) use address::Address;
 pub(crate) use dialer::{Dialed, Dialer};
@@ -28,3 +29,4 @@ pub(crate) use lifetime::Lifetime;
 pub(crate) use link::Lease;
 pub(crate) use pool::{Pool, PoolSettings};
 pub(crate) use proxy::Proxy;
+pub(crate) use told::Told;

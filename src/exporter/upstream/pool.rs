@@ -19,7 +19,7 @@ use crate::exporter::upstream::driver::Driven;
 use crate::exporter::upstream::link::{Link, Opened};
 use crate::exporter::upstream::pace::{self, Acquire};
 use crate::exporter::upstream::state::{MAX_LINKS, State};
-use crate::exporter::upstream::{ConnectError, Dialer, Handover, Lease, driver};
+use crate::exporter::upstream::{ConnectError, Dialer, Handover, Lease, Told, driver};
 
 /// The longest pause between attempts to reach a further address while another one serves.
 const LONGEST_EXTRA_PAUSE: Duration = Duration::from_secs(30);
@@ -42,6 +42,8 @@ pub(crate) struct PoolSettings {
     /// Requests wait for a connection instead of failing while there is none.
     pub(crate) wait_for_ready: bool,
     pub(crate) keepalive: Option<ClientKeepalive>,
+    /// What was said of the upstream by all workers.
+    pub(crate) told: Told,
 }
 
 /// Connections that are opened as they are needed. Dropping it closes them.
@@ -220,7 +222,7 @@ impl Shared {
                     keepalive,
                     lifetime,
                 ));
-                if state.failures > 0 {
+                if state.failures > 0 && self.settings.told.is_mended() {
                     info!(
                         exporter = %self.settings.exporter,
                         endpoint = %self.settings.endpoint,
@@ -272,8 +274,10 @@ impl Shared {
         state.failures = state.failures.saturating_add(1);
         state.not_before = pace::after(state.failures).map(|pause| now + pause);
         let before = state.failure.as_ref().map(ConnectError::reason);
-        let what = "no connection to the upstream; it is tried again as batches come";
-        error.tell(before, exporter, endpoint, what);
+        if before != Some(error.reason()) && self.settings.told.is_news(error.reason()) {
+            let what = "no connection to the upstream; it is tried again as batches come";
+            error.tell(None, exporter, endpoint, what);
+        }
         state.failure = Some(error);
     }
 
