@@ -25,7 +25,7 @@ use crate::acceptor::permits::{Crowd, Permits};
 use crate::acceptor::report::Report;
 use crate::config::sections::ServerLimits;
 use crate::identity::Identity;
-use crate::metrics::{Metrics, OpenGuard};
+use crate::metrics::Metrics;
 use crate::tls::inspect;
 use crate::tls::seen::Seen;
 use crate::tls::store::Watch;
@@ -61,10 +61,8 @@ pub(crate) struct Accepted {
     pub(crate) alpn: Alpn,
     /// What the peer's certificate proved, where one was demanded.
     pub(crate) identity: Option<Arc<Identity>>,
-    /// What let it in, to be judged again.
+    /// What let it in, to be judged again; counts it among the connections of its CA.
     pub(crate) standing: Option<Standing>,
-    /// Counts it among the connections of its CA until it is dropped.
-    pub(crate) _of_ca: Option<OpenGuard>,
 }
 
 impl Acceptor {
@@ -116,7 +114,6 @@ impl Acceptor {
                 alpn: Alpn::None,
                 identity: None,
                 standing: None,
-                _of_ca: None,
             });
         };
         let began = Instant::now();
@@ -245,7 +242,6 @@ impl Acceptor {
             self.0.seen.record(identity, chain.iter().map(AsRef::as_ref));
             standing = self.0.live.as_ref().map(|live| live.note(chain, snapshot));
         }
-        let of_ca = chain.map(|chain| self.0.metrics.connection_of(&snapshot.ca_of(chain)));
         if snapshot.only_reports() && chain.is_none() {
             let refusal = Handshake { peer, first: &[], fault, about: &snapshot.about }.would_be();
             self.0.metrics.handshake("reported", refusal.reason);
@@ -253,7 +249,7 @@ impl Acceptor {
         } else {
             self.0.metrics.handshake("ok", "");
         }
-        Accepted { io: Transport::Tls(stream), alpn, identity, standing, _of_ca: of_ca }
+        Accepted { io: Transport::Tls(stream), alpn, identity, standing }
     }
 }
 

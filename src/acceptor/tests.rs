@@ -56,7 +56,7 @@ async fn a_client_of_the_ca_is_let_in_with_its_identity() {
     let of_ca =
         |count| format!("portcullis_tls_connections_by_issuer{{ca=\"CN=Test CA\"}} {count}\n");
     assert!(metrics.render().contains(&of_ca(1)), "{}", metrics.render());
-    drop(accepted._of_ca);
+    drop(accepted.standing);
     assert!(metrics.render().contains(&of_ca(0)));
 }
 

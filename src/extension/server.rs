@@ -246,7 +246,7 @@ impl Secured {
     async fn serve(self, stream: Stream, peer: String, respond: Respond) {
         // A refusal is logged and counted by the acceptor.
         let Ok(accepted) = self.acceptor.accept(stream, &peer).await else { return };
-        let Accepted { io, alpn, standing, _of_ca, .. } = accepted;
+        let Accepted { io, alpn, standing, .. } = accepted;
         let lost = async {
             match standing {
                 Some(standing) => standing.lost().await,

@@ -11,6 +11,7 @@ use rustls_pki_types::CertificateDer;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::metrics::{Metrics, OpenGuard};
 use crate::tls::server::live::loss::Loss;
 use crate::tls::{inspect, time};
 
@@ -29,7 +30,10 @@ pub(super) struct Connected {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) client: Arc<Client>,
-    pub(super) connections: usize,
+    /// The CA that vouches for it, as the snapshot that judged last has it.
+    ca: String,
+    /// Its connections, each counted under that CA.
+    open: Vec<OpenGuard>,
     /// Number of the snapshot that judged last.
     pub(super) generation: u64,
     /// When to judge again without any other cause, in Unix seconds.
@@ -56,23 +60,58 @@ pub(super) struct Judged {
 
 impl Connected {
     /// One more connection of a client that is there already.
-    pub(super) fn join(&mut self, key: Key, by: Judged) -> Option<&Entry> {
+    pub(super) fn join(&mut self, key: Key, by: Judged, metrics: &Metrics) -> Option<&Entry> {
         let entry = self.clients.get_mut(&key)?;
-        entry.join(by);
+        entry.join(by, metrics);
         Some(entry)
     }
 
     /// The first connection of a client, unless it has come meanwhile.
-    pub(super) fn admit(&mut self, key: Key, client: Client, by: Judged) -> &Entry {
+    pub(super) fn admit(
+        &mut self,
+        key: Key,
+        (client, ca): (Client, String),
+        by: Judged,
+        metrics: &Metrics,
+    ) -> &Entry {
         let again_at = client.judge_again(by.again_at, time::now());
         let entry = self.clients.entry(key).or_insert_with(|| Entry {
             client: Arc::new(client),
-            connections: 0,
+            ca,
+            open: Vec::new(),
             generation: by.generation,
             again_at,
         });
-        entry.join(by);
+        entry.join(by, metrics);
         entry
+    }
+
+    /// One connection less.
+    pub(super) fn leave(&mut self, key: &Key, client: &Arc<Client>) {
+        // Another entry may have the key by now, if this client was lost and let in anew.
+        let Some(entry) = self.of(key, client) else { return };
+        drop(entry.open.pop());
+        if entry.open.is_empty() {
+            self.clients.remove(key);
+        }
+    }
+
+    /// Takes note of the CA that vouches for a client now.
+    pub(super) fn vouched(
+        &mut self,
+        key: &Key,
+        client: &Arc<Client>,
+        ca: String,
+        metrics: &Metrics,
+    ) {
+        if let Some(entry) = self.of(key, client).filter(|entry| entry.ca != ca) {
+            entry.open.iter_mut().for_each(|open| *open = metrics.connection_of(&ca));
+            entry.ca = ca;
+        }
+    }
+
+    fn of(&mut self, key: &Key, client: &Arc<Client>) -> Option<&mut Entry> {
+        self.clients.get_mut(key).filter(|entry| Arc::ptr_eq(&entry.client, client))
     }
 
     /// Forgets a client that the snapshot of this number does not trust. `false` if a newer one has
@@ -92,8 +131,8 @@ impl Connected {
 }
 
 impl Entry {
-    fn join(&mut self, by: Judged) {
-        self.connections += 1;
+    fn join(&mut self, by: Judged, metrics: &Metrics) {
+        self.open.push(metrics.connection_of(&self.ca));
         // The handshake was a judgement, too.
         if by.generation > self.generation {
             self.generation = by.generation;

@@ -68,15 +68,7 @@ impl Standing {
 
 impl Drop for Standing {
     fn drop(&mut self) {
-        let mut connected = self.live.connected();
-        // Another entry may have the key by now, if this client was lost and let in anew.
-        let Some(entry) = connected.clients.get_mut(&self.key) else { return };
-        if Arc::ptr_eq(&entry.client, &self.client) {
-            entry.connections = entry.connections.saturating_sub(1);
-            if entry.connections == 0 {
-                connected.clients.remove(&self.key);
-            }
-        }
+        self.live.connected().leave(&self.key, &self.client);
     }
 }
 
@@ -101,16 +93,16 @@ impl Live {
         let judged = judged(by);
         let mut connected = self.connected();
         let key = (connected.era, hash);
-        if let Some(entry) = connected.join(key, judged) {
+        if let Some(entry) = connected.join(key, judged, &self.0.metrics) {
             let (client, again_at) = (Arc::clone(&entry.client), entry.again_at);
             return self.standing(key, client, again_at, connected, by);
         }
         drop(connected);
         // Reading a long chain takes a while, and nobody else should wait for it.
-        let client = Client::new(chain);
+        let client = (Client::new(chain), by.ca_of(chain));
         let mut connected = self.connected();
         let key = (connected.era, hash);
-        let entry = connected.admit(key, client, judged);
+        let entry = connected.admit(key, client, judged, &self.0.metrics);
         let (client, again_at) = (Arc::clone(&entry.client), entry.again_at);
         self.standing(key, client, again_at, connected, by)
     }
@@ -173,13 +165,15 @@ impl Live {
             let judging = tokio::task::spawn_blocking(move || {
                 let judged = clients.iter().map(|(_key, client, now)| {
                     give_way();
-                    judge_one(&judge, client, *now)
+                    let verdict = judge_one(&judge, client, *now);
+                    (verdict, judge.ca_of(&client.chain))
                 });
                 judged.collect::<Vec<_>>()
             });
             match judging.await {
                 Ok(verdicts) => {
-                    for ((key, client, _now), verdict) in some.iter().zip(verdicts) {
+                    for ((key, client, _now), (verdict, ca)) in some.iter().zip(verdicts) {
+                        self.connected().vouched(key, client, ca, &self.0.metrics);
                         self.settle(key, client, &snapshot, verdict, &mut told);
                     }
                 }

@@ -242,3 +242,33 @@ async fn t46_a_clock_set_back_makes_no_certificate_last_longer() {
 }
 
 const DAY: u64 = 86400;
+
+/// Scenario: a bundle names an intermediate instead of the root above it; then neither.
+/// Guarantees: connections are counted under the CA that vouches for them now, and under none once
+/// nobody does.
+#[tokio::test]
+async fn connections_are_counted_under_the_ca_that_vouches_for_them_now() {
+    let scene = Scene::new(ClientAuth::Require);
+    let middle = scene.pki.ca.intermediate("Middle CA");
+    let leaf = middle.issue(client_params("shop"));
+    let chain = [leaf.certificate.der().clone(), middle.certificate.der().clone()];
+    let note = || scene.live.note(&chain, &scene.store.watch().current());
+    let counted = |ca: &str| {
+        let name = format!("portcullis_tls_connections_by_issuer{{ca=\"CN={ca}\"}} ");
+        let text = scene.metrics.render();
+        text.lines().find_map(|line| line.strip_prefix(&name)).map_or("", |n| n).to_owned()
+    };
+    let (first, second) = (note(), note());
+    assert_eq!(counted("Test CA"), "2");
+    scene.trust(&[&middle]);
+    scene.until_judged("trusted", 1).await;
+    assert_eq!([counted("Test CA"), counted("Middle CA")], ["0", "2"]);
+    let third = note();
+    drop(first);
+    assert_eq!(counted("Middle CA"), "2");
+    scene.trust(&[&scene.pki.other_ca]);
+    scene.until_judged("untrusted", 1).await;
+    assert_eq!(counted("Middle CA"), "0");
+    drop((second, third));
+    assert_eq!(counted("Middle CA"), "0");
+}
