@@ -19,7 +19,13 @@ impl Trust {
         let members = anchors.members.iter().map(|facts| &facts.identity.sha256);
         let members = members.map(|member| format!("{whose} ca {member}"));
         self.0.extend(pins.chain(members));
-        self.0.push(format!("{whose} system {}", anchors.system));
+        // They follow the bundle's.
+        let system = anchors.roots.roots.iter().rev().take(anchors.system);
+        self.0.extend(system.map(|root| {
+            let key = root.subject_public_key_info.as_ref();
+            let root = [root.subject.as_ref(), key].concat();
+            format!("{whose} system {}", inspect::sha256_hex(&root))
+        }));
     }
 
     /// A setting.

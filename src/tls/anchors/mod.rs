@@ -6,6 +6,8 @@
 //! Path validation itself asks nothing of an anchor but name and key, so what is not asked here is
 //! asked nowhere.
 
+pub(super) mod native;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use crate::config::sections::ClientTls;
 use crate::metrics::{End, Epochs};
+use crate::tls::anchors::native;
 use crate::tls::client::ClientSnapshot;
 use crate::tls::reload::Snapshot;
 use crate::tls::{material, time};
@@ -41,9 +42,14 @@ impl Snapshot for ClientSnapshot {
     }
 }
 
-/// Every file that the block names.
+/// Every file that the block names, and those of the system's roots where they count.
 pub(crate) fn files(tls: &ClientTls) -> Vec<PathBuf> {
     let common = &tls.common;
     let one = [&common.cert, &common.key, &common.ca];
-    material::files(one.into_iter().flatten().chain(&tls.crl))
+    let mut files = material::files(one.into_iter().flatten().chain(&tls.crl));
+    let verified = !tls.insecure && !tls.insecure_skip_verify;
+    if verified && (common.ca.is_none() || common.include_system_ca_certs_pool) {
+        files.extend(native::files());
+    }
+    files
 }

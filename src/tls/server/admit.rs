@@ -124,7 +124,13 @@ pub(crate) fn shown(file: &Pem) -> Result<Shown, Problem> {
         Some(leaf) => Ok(Shown { chain, leaf, behind }),
         None => {
             let message = format!("has 0 CERTIFICATE blocks (found: {})", material.found());
-            let help = "name the certificate that the client shows, not its key";
+            let mend = material.blocks.first().and_then(|block| match &block.label {
+                Label::CertificateRequest | Label::Other(_) => Some(block.label.mend()),
+                _ => None,
+            });
+            let help = mend.filter(|mend| !mend.is_empty()).unwrap_or(
+                "name the certificate that the client shows: not its key, and no revocation list",
+            );
             Err(problem(file, 0, "client_cert_no_pem", message, help))
         }
     }

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use crate::config::sections::ServerTls;
 use crate::metrics::{End, Epochs};
+use crate::tls::anchors::native;
 use crate::tls::reload::Snapshot;
 use crate::tls::server::ServerSnapshot;
 use crate::tls::{material, time};
@@ -39,10 +40,14 @@ impl Snapshot for ServerSnapshot {
     }
 }
 
-/// Every file that the block names.
+/// Every file that the block names, and those of the system's roots where they count, too.
 pub(crate) fn files(tls: &ServerTls) -> Vec<PathBuf> {
     let common = &tls.common;
     let one = [&common.cert, &common.key, &common.ca, &tls.client_ca];
     let lists = tls.client_crl.iter().chain(tls.trust_domains.values().flatten());
-    material::files(one.into_iter().flatten().chain(lists))
+    let mut files = material::files(one.into_iter().flatten().chain(lists));
+    if common.include_system_ca_certs_pool && tls.client_ca.is_some() {
+        files.extend(native::files());
+    }
+    files
 }

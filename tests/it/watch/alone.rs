@@ -47,7 +47,7 @@ service:
         pki.write("trust/ca.crt", pki.ca.pem());
         let script = format!("{before} && exec \"$0\" --config gateway.yaml");
         // Where nothing is to be changed, it must run without the right to do so.
-        let mut command = if before == "true" {
+        let mut command = if before == "true" || before.starts_with("export ") {
             Command::new("sh")
         } else {
             let mut command = Command::new("unshare");

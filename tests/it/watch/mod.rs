@@ -11,10 +11,11 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::reload::connect;
-use crate::support::pki::{Leaf, TestPki, server_params};
+use crate::support::pki::{Ca, Leaf, TestPki, server_params};
 use alone::{Alone, Unseen, may_unshare};
 
 /// From the last write to the moment at which a fresh handshake is shown the new certificate.
@@ -200,4 +201,24 @@ async fn without_file_events_the_last_certificate_is_served_within_eleven_second
         return without_events().await;
     }
     tokio::join!(exhausted(), folder_replaced(), mount_swapped(), dangling(), without_events());
+}
+
+/// Scenario: a listener trusts the system's roots beside its own bundle, and one of them is taken
+/// out of the system's bundle while a client of it is connected.
+/// Guarantees: that client loses trust, though no file that the configuration names has changed.
+#[tokio::test]
+async fn a_ca_that_leaves_the_roots_of_the_system_is_trusted_no_more() {
+    let pki = with_pair();
+    fs::create_dir(pki.path("system")).unwrap();
+    pki.write("system/roots.crt", pki.other_ca.pem());
+    let bundle = "export SSL_CERT_FILE=system/roots.crt";
+    let mut gateway = Alone::start(&pki, "include_system_ca_certs_pool: true", bundle).await;
+    let mut stream = connect(gateway.address, &pki, &pki.other_client, &[]).await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut answer = [0; 9];
+    timeout(PROMISE, stream.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 ");
+    pki.write("system/roots.crt", Ca::new("Another CA").pem());
+    let said = gateway.log.line("a connected client is not trusted any more").await;
+    assert!(said.contains("CN=other-client"), "{said}");
 }

@@ -130,6 +130,8 @@ fn a_client_file_of_the_wrong_kind_is_told_with_the_mend() {
     let reversed = doctor.write("reversed.crt", &(below.pem() + &leaf.cert_pem()));
     let der = doctor.pki.write("client.der", doctor.pki.client.certificate.der());
     let fifo = doctor.pki.path("fifo");
+    let request = "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n";
+    let request = doctor.write("client.csr", request);
     let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
     assert!(made.success());
     let path = |name: &str| doctor.pki.path(name).display().to_string();
@@ -141,6 +143,7 @@ fn a_client_file_of_the_wrong_kind_is_told_with_the_mend() {
     said.ends(ExitStatus::Failure);
     for (file, words, help) in [
         (path("client.key"), "has 0 CERTIFICATE blocks (found: 1 PRIVATE KEY)", "not its key"),
+        (request, "(found: 1 CERTIFICATE REQUEST)", "name the file the CA gave back"),
         (der.display().to_string(), "is a certificate in DER form", "openssl x509 -inform DER"),
         (fifo.display().to_string(), "is a FIFO, not a regular file", "name a regular file"),
         (path(""), "is a directory", "name the file inside it"),
