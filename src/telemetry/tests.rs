@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::config::sections::{LogEncoding, LogLevel, LogSampling, Logs};
+use crate::metrics::Metrics;
 use crate::telemetry::Telemetry;
 use crate::telemetry::output::Outputs;
 
@@ -162,6 +163,29 @@ fn warnings_are_kept_for_the_status_page() {
     assert_eq!(records.len(), 1);
     assert_eq!(records[0].level, "warn");
     assert_eq!(records[0].text, r#"handshake refused reason="client_cert_expired""#);
+}
+
+/// Takes nothing, as a disk that is full.
+struct Full;
+
+impl Write for Full {
+    fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_an_output_does_not_take_is_counted() {
+    let outputs = Outputs::to(Box::new(Full));
+    let (subscriber, telemetry) = Telemetry::subscriber(&Logs::default(), outputs);
+    let metrics = Metrics::default();
+    telemetry.report_to(&metrics);
+    tracing::subscriber::with_default(subscriber, || tracing::info!("said to nobody"));
+    assert!(metrics.render().contains("portcullis_log_records_dropped_total 1\n"));
 }
 
 #[test]

@@ -4,6 +4,9 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use http_body_util::BodyExt as _;
+use hyper::Request;
+use hyper_util::rt::TokioIo;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -11,6 +14,7 @@ use tokio::time::timeout;
 use crate::support::agent::{self, span};
 use crate::support::eventually::{DEADLINE, eventually};
 use crate::support::upstream::Upstream;
+use crate::upstream::backend::{Backend, http1, page};
 
 fn portcullis(args: &[&str], dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
@@ -118,6 +122,58 @@ async fn the_program_runs_says_so_and_drains_on_sigterm() {
     assert_eq!(status.code(), Some(0));
 }
 
+const TRACES: &str = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"a"}]}]}]}"#;
+
+/// Scenario: a process that may have 128 files open, with an upstream to which every request opens a
+/// connection of its own; somebody opens 150 connections and says nothing.
+/// Guarantees: the last of them are closed, with the reason and what to do in the log, and the sender
+/// that was there before goes on: the gateway has files left for its upstream.
+#[tokio::test]
+async fn connections_leave_the_files_open_that_the_gateway_needs_itself() {
+    let backend = Backend::start(None, http1(page("200 OK", "", ""), true)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("http");
+    let yaml = format!(
+        "
+receivers: {{ otlp: {{ protocols: {{ http: {{ endpoint: {}, transport: unix }} }} }} }}
+exporters: {{ otlp_http: {{ endpoint: 'http://{}', disable_keep_alives: true }} }}
+service:
+  workers: 1
+  pipelines: {{ traces: {{ receivers: [otlp], exporters: [otlp_http] }} }}
+  telemetry: {{ metrics: {{ level: none }} }}
+",
+        socket.display(),
+        backend.address
+    );
+    std::fs::write(folder.path().join("gateway.yaml"), yaml).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 128; exec \"$0\" --config gateway.yaml"]);
+    command.arg(env!("CARGO_BIN_EXE_portcullis")).current_dir(folder.path());
+    command.stdin(Stdio::null()).stderr(Stdio::piped());
+    let mut running = Running(command.spawn().unwrap());
+    let mut log = Log::of(running.0.stderr.take().unwrap());
+    log.line("Begin running and processing data").await;
+    let connect = async || tokio::net::UnixStream::connect(&socket).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(connect().await)).await.unwrap();
+    tokio::spawn(connection);
+    let mut silent = Vec::new();
+    for _ in 0..150 {
+        silent.push(connect().await);
+    }
+    let told = log.line("open_files").await;
+    assert!(told.contains("raise the limit of open files"), "{told}");
+    for _ in 0..3 {
+        let request = Request::post("/v1/traces").header("host", "localhost");
+        let request = request.header("content-type", "application/json");
+        let request = request.body(TRACES.to_owned()).unwrap();
+        let answer = timeout(DEADLINE, sender.send_request(request)).await.unwrap().unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.into_body().collect().await.unwrap();
+    }
+    assert!(backend.seen.connections() >= 3, "each has its own");
+}
+
 /// Guarantees: a broken configuration ends with 1 and names what is wrong, all of it.
 #[test]
 fn a_broken_configuration_is_refused_with_every_problem() {
@@ -222,11 +278,10 @@ service:
         let answer = timeout(DEADLINE, agent::post(stream, path, "application/json", body)).await;
         answer.expect("no answer in time").unwrap().status().as_u16()
     };
-    let traces = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"a"}]}]}]}"#;
     let logs = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"severityText":"a"}]}]}]}"#;
     // Half a kilobyte of log each; a pipe holds 64.
     for _ in 0..300 {
-        assert_eq!(post("/v1/traces", traces).await, 503);
+        assert_eq!(post("/v1/traces", TRACES).await, 503);
     }
     assert_eq!(post("/v1/logs", logs).await, 200);
     running.signal(Signal::TERM);

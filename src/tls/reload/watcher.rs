@@ -210,7 +210,20 @@ fn is_read(kind: EventKind) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
+
+    /// Scenario: a look at the folders has begun and hangs. Guarantees: nobody waits for it again.
+    #[tokio::test(start_paused = true)]
+    async fn folders_on_a_mount_that_hangs_are_waited_for_once() {
+        let mut watcher = Watcher::new(Arc::default());
+        watcher.eyes = None;
+        watcher.working = Some(tokio::spawn(std::future::pending()));
+        let start = Instant::now();
+        assert!(!watcher.watch(std::iter::empty(), Duration::from_secs(10)).await);
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
 
     /// Scenario: one of three folders may not be listed, as `/etc/ssl/private` with mode 0710; then
     /// there are no watches left.

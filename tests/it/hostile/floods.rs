@@ -24,7 +24,7 @@ impl Flood {
         Self { name, first, round: Box::new(move |_| again.clone()) }
     }
 
-    /// Floods one connection until it is cut; returns what was said last.
+    /// Floods one connection until it is cut; returns what was said last, the newest first.
     async fn run(&self, scene: &Scene) -> Vec<Frame> {
         let mut client = Client::begin(scene.dial(b"h2").await, &[]).await;
         // So that it is no peer without a request, who has a deadline anyway.
@@ -48,8 +48,8 @@ impl Flood {
             let mut last = Vec::new();
             while let Some(frame) = next(&mut reader).await {
                 if matches!(frame.kind, GOAWAY | RST_STREAM) {
-                    last.push(frame);
-                    last.truncate(16);
+                    last.truncate(15);
+                    last.insert(0, frame);
                 }
             }
             let _ended = reader.read_u8().await;

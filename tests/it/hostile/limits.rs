@@ -11,7 +11,9 @@ use super::Scene;
 use super::wire::{Client, call_head};
 use crate::support::agent::{self, span};
 use crate::support::eventually::eventually;
-use crate::support::frames::{self, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, frame};
+use crate::support::frames::{END_HEADERS, END_STREAM, Frame, HEADERS, RST_STREAM, frame};
+use crate::support::gateway::RunningGateway;
+use crate::support::upstream::Upstream;
 
 /// A request of exactly so many bytes.
 fn of_length(length: usize) -> ExportTraceServiceRequest {
@@ -69,7 +71,7 @@ async fn streams_are_opened_up_to_the_limit_and_not_one_more() {
     assert_eq!(scene.upstream.begun(), 3);
     scene.upstream.release();
     for _ in 0..3 {
-        let ended = |frame: &frames::Frame| frame.flags & END_STREAM != 0;
+        let ended = |frame: &Frame| frame.flags & END_STREAM != 0;
         loop {
             let frame = client.next().await.expect("the gateway has closed");
             // The data of the refused one is refused as well.
@@ -125,4 +127,43 @@ async fn bytes_in_flight_are_taken_up_to_the_limit_and_not_more() {
     }
     client.export(of_length(30_000)).await.unwrap();
     scene.gateway.stop().await;
+}
+
+/// Scenario: the gateway puts 1000 bytes into each request, and may hold 1500 of such bytes; one
+/// request waits for the backend, and another comes.
+/// Guarantees: `service.max_edited_bytes` is the bound: the other is told to come back, and why, the
+/// backend sees nothing of it, and it passes when the first has been answered.
+#[tokio::test]
+async fn edits_hold_as_many_bytes_as_the_configuration_says() {
+    let upstream = Upstream::plaintext().await;
+    let gateway = RunningGateway::start(&format!(
+        "
+receivers: {{ otlp: {{ protocols: {{ grpc: {{ endpoint: '127.0.0.1:0' }} }} }} }}
+processors: {{ attributes: {{ actions: [ {{ key: by, value: {}, action: upsert }} ] }} }}
+exporters: {{ otlp_grpc: {{ endpoint: '{}', tls: {{ insecure: true }} }} }}
+service:
+  max_edited_bytes: 1500
+  pipelines: {{ traces: {{ receivers: [otlp], processors: [attributes], exporters: [otlp_grpc] }} }}
+  telemetry: {{ metrics: {{ level: none }} }}
+",
+        "x".repeat(1000),
+        upstream.address
+    ))
+    .await;
+    upstream.hold();
+    let mut client = agent::plaintext(gateway.grpc()).await;
+    let first = tokio::spawn({
+        let mut client = client.clone();
+        async move { client.export(span("first")).await }
+    });
+    eventually("it waits at the backend", || upstream.begun() == 1).await;
+    let status = client.export(span("second")).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    assert!(status.message().contains("(1500)"), "{status:?}");
+    assert!(status.message().contains("service.max_edited_bytes"), "{status:?}");
+    assert_eq!(upstream.begun(), 1);
+    upstream.release();
+    first.await.unwrap().unwrap();
+    client.export(span("second")).await.unwrap();
+    gateway.stop().await;
 }

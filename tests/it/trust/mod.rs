@@ -190,7 +190,9 @@ async fn t11_a_removed_ca_ends_its_clients_connections_and_no_others() {
     let mut kept = kept(&gateway, &pki, &pki.other_client).await;
     replace(&pki, "clients.crt", &pki.ca.pem());
     let latest = Instant::now() + Duration::from_secs(1 + 2);
-    eventually("a refusal", || goes[0].told().last().unwrap().status == 16).await;
+    // Each port has a `tls` block of its own, and learns of it by itself.
+    eventually("a refusal over gRPC", || goes[0].told().last().unwrap().status == 16).await;
+    eventually("a goodbye over HTTP", || goes[1].told().last().unwrap().closes).await;
     let (status, closes, body) = refusal(&mut kept).await;
     assert_eq!((status, closes.as_str()), (401, "close"), "{body}");
     assert!(body.contains("not accepted any more"), "{body}");

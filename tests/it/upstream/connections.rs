@@ -136,11 +136,9 @@ async fn disable_keep_alives_opens_a_connection_for_each_request() {
     stage.end().await;
 }
 
-/// Scenario: many requests at once leave many connections behind.
-/// Guarantees: no more than `max_idle_conns_per_host` are kept, and those for `idle_conn_timeout`.
-#[tokio::test]
-async fn idle_connections_are_few_and_do_not_stay_for_ever() {
-    let backend = Backend::start(None, |mut peer, _| {
+/// Answers over HTTP/1.1, not at once, so that many senders need many connections.
+async fn slow() -> Backend {
+    Backend::start(None, |mut peer, _| {
         Box::pin(async move {
             while read_http1(&mut peer).await.is_some() {
                 sleep(Duration::from_millis(30)).await;
@@ -148,19 +146,32 @@ async fn idle_connections_are_few_and_do_not_stay_for_ever() {
             }
         })
     })
+    .await
+}
+
+/// Scenario: many requests at once leave many connections behind.
+/// Guarantees: as many as `max_idle_conns_per_host` are kept and used again, for
+/// `idle_conn_timeout`.
+#[tokio::test]
+async fn idle_connections_are_few_and_do_not_stay_for_ever() {
+    let (few, short) = (slow().await, slow().await);
+    let exporter = |backend: &Backend, keys: &str| {
+        ("otlp_http", format!("{{ endpoint: 'http://{}', {keys} }}", backend.address))
+    };
+    let mut stage = Stage::start(&[
+        exporter(&few, "max_idle_conns_per_host: 3, idle_conn_timeout: 1h"),
+        exporter(&short, "idle_conn_timeout: 700ms"),
+    ])
     .await;
-    let stage = Stage::start(&[(
-        "otlp_http",
-        format!(
-            "{{ endpoint: 'http://{}', max_idle_conns_per_host: 3, idle_conn_timeout: 700ms }}",
-            backend.address
-        ),
-    )])
-    .await;
-    crowd(&stage, 0, 8, 2).await;
-    assert!(backend.seen.most_open() > 3, "it was a crowd");
-    eventually("three are kept", || backend.seen.open() <= 3).await;
-    eventually("none is kept", || backend.seen.open() == 0).await;
+    for (which, backend) in [&few, &short].into_iter().enumerate() {
+        crowd(&stage, which, 8, 2).await;
+        assert!(backend.seen.most_open() > 3, "it was a crowd");
+    }
+    eventually("three are kept", || few.seen.open() == 3).await;
+    let so_far = few.seen.connections();
+    stage.expect_ok(0).await;
+    assert_eq!((few.seen.open(), few.seen.connections()), (3, so_far));
+    eventually("none is kept", || short.seen.open() == 0).await;
     stage.end().await;
 }
 
@@ -229,7 +240,7 @@ async fn a_dead_upstream_on_http2_is_left_after_one_request() {
     let stage = Stage::start(&[(
         "otlp_http",
         format!(
-            "{{ endpoint: 'https://{}', tls: {{ ca_file: {} }}, timeout: 1200ms }}",
+            "{{ endpoint: 'https://{}', tls: {{ ca_file: {} }}, timeout: 2s }}",
             backend.name(),
             pki.path("ca.crt").display()
         ),
@@ -240,5 +251,32 @@ async fn a_dead_upstream_on_http2_is_left_after_one_request() {
     assert_eq!(told.code, Code::DeadlineExceeded, "{told:?}");
     stage.over_grpc(0).await.unwrap();
     assert_eq!(backend.seen.connections(), 2);
+    stage.end().await;
+}
+
+/// Scenario: the same, and the senders have no patience.
+/// Guarantees: that nothing was heard for a tenth of a second says nothing of the upstream; its
+/// connection is kept.
+#[tokio::test]
+async fn an_upstream_on_http2_is_not_left_because_senders_have_no_patience() {
+    let pki = TestPki::new();
+    let (backend, _) = freezing(&pki).await;
+    let stage = Stage::start(&[(
+        "otlp_http",
+        format!(
+            "{{ endpoint: 'https://{}', tls: {{ ca_file: {} }} }}",
+            backend.name(),
+            pki.path("ca.crt").display()
+        ),
+    )])
+    .await;
+    stage.over_grpc(0).await.unwrap();
+    let mut client = agent::plaintext(stage.address(0)).await;
+    for _ in 0..3 {
+        let mut request = tonic::Request::new(span("in a hurry"));
+        request.set_timeout(Duration::from_millis(100));
+        client.export(request).await.unwrap_err();
+    }
+    assert_eq!(backend.seen.connections(), 1);
     stage.end().await;
 }

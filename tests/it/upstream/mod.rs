@@ -2,7 +2,7 @@
 //! what their senders are told, and that nobody else notices.
 
 mod answers;
-mod backend;
+pub mod backend;
 mod connecting;
 mod connections;
 mod crl;
