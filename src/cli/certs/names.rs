@@ -20,7 +20,7 @@ pub(crate) enum NamesError {
     },
     /// Senders compare the host of a URL, never the URL.
     #[error(
-        "{text:?} is an URL, and those who connect look for its host alone; write \
+        "{text:?} is a URL, and those who connect look for its host alone; write \
          otel.example.com, without scheme, port and path"
     )]
     Url {

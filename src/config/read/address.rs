@@ -15,7 +15,7 @@ pub(super) fn listen(section: &Section<'_>, default: &str) -> ListenAddress {
         if path.is_empty() {
             section.error("endpoint", "endpoint", "a unix socket needs a path");
         } else if path.contains("://") {
-            let message = format!("{path:?} is an URL; transport: unix needs a path");
+            let message = format!("{path:?} is a URL; transport: unix needs a path");
             section.error_help("endpoint", "endpoint", message, "write /run/portcullis.sock");
         } else if path.len() > MAX_UNIX_PATH {
             let message = format!("the path of a unix socket has at most {MAX_UNIX_PATH} bytes");
