@@ -121,3 +121,26 @@ async fn a_load_that_breaks_is_said_once_and_the_alarm_ends_with_the_files_put_b
     fs::write(dir.path().join("breaking"), "first").unwrap();
     assert!(matches!(subject.look(&pace).await, Event::Restored), "the alarm stays");
 }
+
+/// Scenario: a writer changes the files while they are loaded, after they had settled.
+/// Guarantees: what was read of them, which may be parts of two sets, is not published; what they
+/// hold in the end is.
+#[tokio::test(start_paused = true)]
+async fn files_that_change_while_they_are_loaded_are_left_to_settle() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("changing");
+    let (seen, writes) = (path.clone(), std::sync::Once::new());
+    let (mut subject, watch) = block(&dir, "changing", move || {
+        let read = fs::read_to_string(&seen).unwrap();
+        writes.call_once(|| fs::write(&seen, read + " and third").unwrap());
+    });
+    fs::write(&path, "second").unwrap();
+    let pace = Pace::default();
+    for (seen, events) in [("first", "two looks and a load"), ("second and third", "at rest")] {
+        for _look in 0..2 {
+            let _event = subject.look(&pace).await;
+            tokio::time::advance(pace.settle).await;
+        }
+        assert_eq!(watch.current().1, seen, "{events}");
+    }
+}
