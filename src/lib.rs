@@ -8,7 +8,7 @@
 //! |---|---|
 //! | 0 vocabulary | `signal`, `identity`, `outcome`, `escape` |
 //! | 1 data | `config`, `coding` (compression), `otlp` (schema, checker, JSON, status), `batch` |
-//! | 2 mechanism | `aside`, `tls`, `metrics`, `shutdown`, `telemetry` |
+//! | 2 mechanism | `aside`, `tls`, `metrics`, `shutdown`, `telemetry`, `write_through` |
 //! | 3 data path | `listener`, `acceptor`, `connection`, `receiver`; `processor`, `pipeline`; `exporter` |
 //! | 4 surface | `extension` |
 //! | 5 composition | `gateway`, `worker` |
@@ -57,6 +57,7 @@ mod signal;
 mod telemetry;
 mod tls;
 mod worker;
+mod write_through;
 
 pub use config::{Config, Problem, Problems, Span};
 pub use gateway::{BuildError, Ended, Gateway, RunError};

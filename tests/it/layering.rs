@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 7] = [
     &["signal", "identity", "outcome", "escape"],
     &["config", "coding", "otlp", "batch"],
-    &["aside", "tls", "metrics", "shutdown", "telemetry"],
+    &["aside", "tls", "metrics", "shutdown", "telemetry", "write_through"],
     &["listener", "acceptor", "connection", "receiver", "processor", "pipeline", "exporter"],
     &["extension"],
     &["gateway", "worker"],

@@ -297,16 +297,17 @@ impl Connection for HttpIo {
 }
 
 mod stream {
-    //! Passes everything on to the stream inside.
+    //! Passes everything on to the stream inside, until its end.
 
     use std::future::Future;
     use std::io;
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
-    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+    use tokio::io::{AsyncRead, ReadBuf};
 
     use super::HttpIo;
+    use crate::write_through::write_through;
 
     const ENDED: &str =
         "the certificate that we showed on it is about to end, so the connection was closed";
@@ -330,36 +331,5 @@ mod stream {
         }
     }
 
-    impl AsyncWrite for HttpIo {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-            bytes: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.io).poll_write(context, bytes)
-        }
-
-        fn poll_write_vectored(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-            bytes: &[io::IoSlice<'_>],
-        ) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.io).poll_write_vectored(context, bytes)
-        }
-
-        fn is_write_vectored(&self) -> bool {
-            self.io.is_write_vectored()
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.io).poll_flush(context)
-        }
-
-        fn poll_shutdown(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-        ) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.io).poll_shutdown(context)
-        }
-    }
+    write_through!([] HttpIo { Self { io, .. } => io });
 }

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
 use crate::tls::client::UpstreamStream;
 use crate::tls::{LastWords, UpstreamTlsError};
+use crate::write_through::write_through;
 
 /// A connected stream.
 #[derive(Debug)]
@@ -128,74 +129,22 @@ impl AsyncRead for Io {
     }
 }
 
-/// Implements writing for what is one of two streams, by passing every call on to it.
-macro_rules! write_to_either {
-    ($type:ident $(. $field:ident)?, $of:ident: $first:ident | $second:ident) => {
-        impl AsyncWrite for $type {
-            fn poll_write(
-                mut self: Pin<&mut Self>,
-                context: &mut Context<'_>,
-                bytes: &[u8],
-            ) -> Poll<io::Result<usize>> {
-                match &mut (*self)$(.$field)? {
-                    $of::$first(stream) => Pin::new(stream).poll_write(context, bytes),
-                    $of::$second(stream) => Pin::new(stream).poll_write(context, bytes),
-                }
-            }
-
-            fn poll_write_vectored(
-                mut self: Pin<&mut Self>,
-                context: &mut Context<'_>,
-                bytes: &[io::IoSlice<'_>],
-            ) -> Poll<io::Result<usize>> {
-                match &mut (*self)$(.$field)? {
-                    $of::$first(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
-                    $of::$second(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
-                }
-            }
-
-            fn is_write_vectored(&self) -> bool {
-                match &(*self)$(.$field)? {
-                    $of::$first(stream) => stream.is_write_vectored(),
-                    $of::$second(stream) => stream.is_write_vectored(),
-                }
-            }
-
-            fn poll_flush(
-                mut self: Pin<&mut Self>,
-                context: &mut Context<'_>,
-            ) -> Poll<io::Result<()>> {
-                match &mut (*self)$(.$field)? {
-                    $of::$first(stream) => Pin::new(stream).poll_flush(context),
-                    $of::$second(stream) => Pin::new(stream).poll_flush(context),
-                }
-            }
-
-            fn poll_shutdown(
-                mut self: Pin<&mut Self>,
-                context: &mut Context<'_>,
-            ) -> Poll<io::Result<()>> {
-                match &mut (*self)$(.$field)? {
-                    $of::$first(stream) => Pin::new(stream).poll_shutdown(context),
-                    $of::$second(stream) => Pin::new(stream).poll_shutdown(context),
-                }
-            }
-        }
-    };
-}
-
-write_to_either!(Io.stream, Stream: Plain | Tls);
-write_to_either!(Socket, Socket: Tcp | Unix);
+write_through!([] Io {
+    Self { stream: Stream::Plain(socket), .. } => socket,
+    Self { stream: Stream::Tls(stream), .. } => stream,
+});
 
 impl AsyncRead for Socket {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut *self {
+        match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_read(context, buffer),
             Self::Unix(socket) => Pin::new(socket).poll_read(context, buffer),
         }
     }
 }
+
+write_through!([] Socket { Self::Tcp(socket) => socket, Self::Unix(socket) => socket });

@@ -15,6 +15,7 @@ use crate::tls::client::explain::Attempt;
 use crate::tls::inspect::{self, CertificateFacts};
 use crate::tls::last_words::LastWords;
 use crate::tls::recorded::Recorded;
+use crate::write_through::write_through;
 
 /// Why a connection that had been set up broke, once it is known. With TLS 1.3 an upstream judges
 /// our certificate after our handshake is over: the refusal surfaces as a failed read, or as the
@@ -133,32 +134,4 @@ fn is_gone(error: &io::Error) -> bool {
     )
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for UpstreamStream<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
+write_through!([S: AsyncRead + AsyncWrite + Unpin] UpstreamStream<S> { Self { stream, .. } => stream });

@@ -13,7 +13,8 @@ use crate::tls::anchors::Anchors;
 use crate::tls::inspect;
 use crate::tls::revocation::Revocations;
 use crate::tls::verifier::judge::{Fault, Judge, Side, Verdict, warn_once};
-use crate::tls::verifier::{TrustDomains, explain, note, signature};
+use crate::tls::verifier::signature::{Proof, proofs};
+use crate::tls::verifier::{TrustDomains, explain, note};
 
 /// Verifies the certificates of senders, and demands one unless told otherwise.
 #[derive(Debug)]
@@ -170,27 +171,5 @@ impl ClientCertVerifier for ClientVerifier {
         }
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let proof = signature::tls12(message, cert, signed, &self.judge.algorithms);
-        self.proven(cert, proof)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let proof = signature::tls13(message, cert, signed, &self.judge.algorithms);
-        self.proven(cert, proof)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.judge.algorithms.supported_schemes()
-    }
+    proofs!(self: self.judge.algorithms, |cert, proof| self.proven(cert, proof));
 }

@@ -12,7 +12,8 @@ use crate::tls::anchors::Anchors;
 use crate::tls::inspect;
 use crate::tls::revocation::Revocations;
 use crate::tls::verifier::judge::{Fault, Judge, Leniency, Side, warn_once};
-use crate::tls::verifier::{TrustDomains, explain, mismatch, note, signature};
+use crate::tls::verifier::signature::{Proof, proofs};
+use crate::tls::verifier::{TrustDomains, explain, mismatch, note};
 
 /// Chain and name.
 #[derive(Debug)]
@@ -94,29 +95,9 @@ impl ServerCertVerifier for ServerVerifier {
         }
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        signature::tls12(message, cert, signed, &self.0.algorithms)
-            .inspect_err(|_unproven| note::note_fault(&explain::unproven(Side::Upstream, cert)))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        signature::tls13(message, cert, signed, &self.0.algorithms)
-            .inspect_err(|_unproven| note::note_fault(&explain::unproven(Side::Upstream, cert)))
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.algorithms.supported_schemes()
-    }
+    proofs!(self: self.0.algorithms, |cert, proof: Proven| {
+        proof.inspect_err(|_unproven| note::note_fault(&explain::unproven(Side::Upstream, cert)))
+    });
 }
 
 impl ServerCertVerifier for NoVerifier {
@@ -131,25 +112,7 @@ impl ServerCertVerifier for NoVerifier {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        signature::tls12(message, cert, signed, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        signature::tls13(message, cert, signed, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
-    }
+    proofs!(self: self.0, |_cert, proof: Proven| proof);
 }
+
+type Proven = Result<HandshakeSignatureValid, Error>;

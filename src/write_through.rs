@@ -1,0 +1,57 @@
+//! Streams that pass on what is written to the one inside.
+//!
+//! Their ways to read differ; to write, there is one for all.
+
+/// Implements `AsyncWrite` for a type that holds another stream, or one of several: each pattern of
+/// a value, and what of it is written to. What stands in the first brackets are parameters of the type.
+macro_rules! write_through {
+    ([$($parameters:tt)*] $type:ty { $($pattern:pat => $inner:expr),+ $(,)? }) => {
+        impl<$($parameters)*> ::tokio::io::AsyncWrite for $type {
+            fn poll_write(
+                self: ::std::pin::Pin<&mut Self>,
+                context: &mut ::std::task::Context<'_>,
+                bytes: &[u8],
+            ) -> ::std::task::Poll<::std::io::Result<usize>> {
+                match self.get_mut() {
+                    $($pattern => ::std::pin::Pin::new($inner).poll_write(context, bytes),)+
+                }
+            }
+
+            fn poll_write_vectored(
+                self: ::std::pin::Pin<&mut Self>,
+                context: &mut ::std::task::Context<'_>,
+                bytes: &[::std::io::IoSlice<'_>],
+            ) -> ::std::task::Poll<::std::io::Result<usize>> {
+                match self.get_mut() {
+                    $($pattern => ::std::pin::Pin::new($inner).poll_write_vectored(context, bytes),)+
+                }
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                match self {
+                    $($pattern => $inner.is_write_vectored(),)+
+                }
+            }
+
+            fn poll_flush(
+                self: ::std::pin::Pin<&mut Self>,
+                context: &mut ::std::task::Context<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                match self.get_mut() {
+                    $($pattern => ::std::pin::Pin::new($inner).poll_flush(context),)+
+                }
+            }
+
+            fn poll_shutdown(
+                self: ::std::pin::Pin<&mut Self>,
+                context: &mut ::std::task::Context<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                match self.get_mut() {
+                    $($pattern => ::std::pin::Pin::new($inner).poll_shutdown(context),)+
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use write_through;
