@@ -73,6 +73,24 @@ async fn a_certificate_without_its_key_is_refused_by_name() {
     }
 }
 
+/// Scenario: the same with a certificate of X.509 v1, which the TLS library does not read, so that the
+/// proof is verified here.
+#[tokio::test]
+async fn a_certificate_of_version_1_without_its_key_is_refused_by_name() {
+    let pki = TestPki::new();
+    pki.openssl_ca("my-ca");
+    pki.openssl_request("v1");
+    pki.openssl_sign("v1", "my-ca", "", "");
+    for tls13 in [false, true] {
+        let client_ca = Some(pem_file("tls.client_ca_file", pki.path("my-ca.crt")));
+        let tls = ServerTls { client_ca, ..server_tls(&pki) };
+        let (accepted, _metrics) = shows_without_key(&pki, tls, "v1.crt", tls13).await;
+        let refusal = accepted.unwrap_err();
+        assert_eq!(refusal.reason, "client_cert_not_proven", "1.3: {tls13}");
+        assert!(refusal.message.contains("presented CN=v1"), "{refusal}");
+    }
+}
+
 /// Guarantees: with `report_only` it is let in, as nobody, and reported for what it is.
 #[tokio::test]
 async fn a_certificate_without_its_key_is_nobodys_where_it_is_only_reported() {
@@ -93,16 +111,27 @@ async fn thief(
     tls13: bool,
 ) -> (Result<Accepted, Refusal>, Metrics) {
     let tls = ServerTls { client_auth: mode, ..server_tls(pki) };
+    shows_without_key(pki, tls, "client.crt", tls13).await
+}
+
+async fn shows_without_key(
+    pki: &TestPki,
+    tls: ServerTls,
+    copied: &str,
+    tls13: bool,
+) -> (Result<Accepted, Refusal>, Metrics) {
     let (_store, snapshots) = Store::new(server::load(&tls).unwrap().snapshot);
     let metrics = Metrics::default();
     let acceptor = Acceptor::new(Some(snapshots), &ServerLimits::default(), metrics.clone());
-    let config = raw_client(&pki.path("client.crt"), &pki.path("other-client.key"), tls13);
+    let config = raw_client(&pki.path(copied), &pki.path("other-client.key"), tls13);
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
     let (near, far) = UnixStream::pair().unwrap();
     let client = async {
         let mut stream = connector.connect("localhost".try_into().unwrap(), near).await?;
         // A refusal comes by itself; whoever is let in is not spoken to.
-        if mode == ClientAuth::Require { stream.read(&mut [0]).await } else { Ok(0) }
+        let wait = if tls.client_auth == ClientAuth::Require { 5 } else { 0 };
+        let told = tokio::time::timeout(Duration::from_secs(wait), stream.read(&mut [0])).await;
+        told.unwrap_or(Ok(0))
     };
     let (accepted, _told) = tokio::join!(acceptor.accept(Stream::from(far), "10.0.0.7:1"), client);
     (accepted, metrics)
@@ -275,4 +304,25 @@ async fn handshakes_under_way_are_capped() {
     assert!(waited >= Duration::from_secs(1), "it did not wait: {waited:?}");
     assert!(waited < Duration::from_secs(2), "it waited for {waited:?}");
     assert_eq!(first.await.unwrap().unwrap_err().reason, "handshake_crowded_out");
+}
+
+/// Scenario: a client connects and is silent; trust in its CA is withdrawn; then it says hello.
+/// Guarantees: it meets the trust that is in force by then.
+#[tokio::test]
+async fn a_client_that_was_silent_for_a_while_meets_what_is_in_force_then() {
+    let pki = TestPki::new();
+    let tls = server_tls(&pki);
+    let (store, snapshots) = Store::new(server::load(&tls).unwrap().snapshot);
+    let acceptor = Acceptor::new(Some(snapshots), &ServerLimits::default(), Metrics::default());
+    let config = raw_client(&pki.path("client.crt"), &pki.path("client.key"), true);
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let (near, far) = UnixStream::pair().unwrap();
+    let client = async {
+        tokio::task::yield_now().await;
+        pki.write("ca.crt", pki.other_ca.pem());
+        store.publish(server::load(&tls).unwrap().snapshot);
+        connector.connect("localhost".try_into().unwrap(), near).await.map(drop)
+    };
+    let (accepted, _told) = tokio::join!(acceptor.accept(Stream::from(far), "10.0.0.7:1"), client);
+    assert_eq!(accepted.unwrap_err().reason, "client_cert_unknown_issuer");
 }

@@ -170,5 +170,14 @@ mod tests {
         assert_eq!(jumps.noticed(), None);
     }
 
+    /// Guarantees: what ends with a second is judged again when that second is over, and what has
+    /// ended is not waited for.
+    #[test]
+    fn the_next_boundary_is_the_second_after_the_last_one_that_counts() {
+        let now = now() + 100;
+        assert_eq!(next([now + 5, now].into_iter()), Some(system(now + 1)));
+        assert_eq!(next([now - 200].into_iter()), None);
+    }
+
     const YEAR: i64 = 365 * 86400;
 }

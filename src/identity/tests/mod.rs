@@ -319,3 +319,37 @@ fn any_admits_a_certificate_without_a_name_but_none_that_is_malformed() {
     let two = rules.decide(&with(&[], &["a.example", "b.example"]));
     assert_eq!(reason(&two), "identity_ambiguous");
 }
+
+/// Guarantees: patterns that are compared as a whole match names of their own kind alone.
+#[test]
+fn t21_no_text_passes_for_a_name_of_another_kind() {
+    let hash = "ab".repeat(32);
+    let address = "web@shop.example".to_owned();
+    let names = [
+        Name::Cn(hash.clone()),
+        Name::Sha256(hash.clone()),
+        Name::Cn(address.clone()),
+        Name::Email(address.clone()),
+    ];
+    for (kind, text) in
+        [(Kind::Cn, &hash), (Kind::Sha256, &hash), (Kind::Cn, &address), (Kind::Email, &address)]
+    {
+        let pattern = pattern(kind, text);
+        for name in &names {
+            let same = name.kind() == kind && name.value() == *text;
+            assert_eq!(pattern.matches(name), same, "{kind} {text}: {name}");
+        }
+    }
+}
+
+/// Guarantees: a name as long as the longest SPIFFE id is looked at, and no longer one, also where
+/// another kind decides.
+#[test]
+fn t20_a_name_that_is_too_long_gives_no_identity() {
+    for (length, fits) in [(2048, true), (2049, false)] {
+        let uri = format!("https://{}", "a".repeat(length - 8));
+        let leaf = Identity { uris: vec![uri], common_name: Some("web".to_owned()), ..leaf() };
+        let found = extract(&leaf, &[Kind::Cn]);
+        assert_eq!(found.is_ok(), fits, "{length}: {found:?}");
+    }
+}

@@ -294,3 +294,28 @@ fn failures_without_a_known_trigger_are_told() {
         assert!(text.starts_with("TLS to 10.0.0.7:4317: ") && text.contains(part), "{text}");
     }
 }
+
+/// Scenario: two connections to one upstream that offers sessions.
+/// Guarantees: the second is a full handshake, in which certificates are verified.
+#[tokio::test]
+async fn no_session_with_an_upstream_is_resumed() {
+    let pki = TestPki::new();
+    let upstream = shows(&pki, "server");
+    let (_store, snapshots) = Store::new(load(&client_tls(&pki), &[b"h2"]).unwrap().snapshot);
+    let connector = Connector::new(snapshots, "localhost".to_owned());
+    for _connection in 0..2 {
+        let (near, far) = duplex(64 << 10);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let (connected, accepted) = tokio::join!(
+            connector.connect(near, "localhost:4317", deadline),
+            TlsAcceptor::from(Arc::clone(&upstream)).accept(far)
+        );
+        let (mut connected, mut accepted) = (connected.unwrap(), accepted.unwrap());
+        let kind = accepted.get_ref().1.handshake_kind();
+        assert_ne!(kind, Some(rustls::HandshakeKind::Resumed));
+        // Whoever reads something has read what came before it: the sessions that are offered.
+        accepted.write_all(b"x").await.unwrap();
+        accepted.flush().await.unwrap();
+        connected.io.read_u8().await.unwrap();
+    }
+}

@@ -105,3 +105,37 @@ fn scope_of(value: &[u8]) -> Result<Scope, Unfit> {
     }
     Ok(scope)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One extension, as it stands in the list of them.
+    fn of(oid: u8, critical: bool, value: &[u8]) -> Vec<u8> {
+        let flag: &[u8] = if critical { &[1, 1, 0xff] } else { &[] };
+        let length = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
+        let octets = [&[4, length(value)], value].concat();
+        let one = [&[6, 3, 0x55, 0x1d, oid], flag, &octets].concat();
+        let one = [&[0x30, length(&one)], one.as_slice()].concat();
+        [&[0x30, length(&one)], one.as_slice()].concat()
+    }
+
+    /// Guarantees: a list that is about less than it seems is refused, and so is one that says
+    /// something important that nobody here understands.
+    #[test]
+    fn a_list_that_says_less_than_it_seems_is_refused() {
+        for (name, extension, reason) in [
+            ("delta", of(27, true, &[2, 1, 1]), Some("crl_delta")),
+            ("a delta that does not insist", of(27, false, &[2, 1, 1]), Some("crl_delta")),
+            ("some reasons", of(28, true, &[0x30, 4, 0x83, 2, 6, 0x40]), Some("crl_partial")),
+            ("indirect", of(28, true, &[0x30, 3, 0x84, 1, 0xff]), Some("crl_indirect")),
+            ("unknown", of(99, true, &[5, 0]), Some("crl_unknown_extension")),
+            ("unknown and harmless", of(99, false, &[5, 0]), None),
+            ("leaves alone", of(28, true, &[0x30, 3, 0x81, 1, 0xff]), None),
+            ("number", of(20, false, &[2, 1, 7]), None),
+        ] {
+            let read = extensions_of(&extension).map(|_read| ()).map_err(|unfit| unfit.0);
+            assert_eq!(read.err(), reason, "{name}");
+        }
+    }
+}

@@ -96,6 +96,8 @@ fn sessions_are_resumed_only_where_that_is_asked_for_or_nobody_proves_anything()
         for (tls, resumed) in [
             (server_tls(&pki), false),
             (enabled(&pki), true),
+            // It would not be told from one that was accepted.
+            (ServerTls { client_auth: ClientAuth::ReportOnly, ..enabled(&pki) }, false),
             (plain.clone(), true),
             (off.clone(), false),
         ] {
@@ -272,4 +274,69 @@ fn trust_is_withdrawn_though_our_own_certificate_has_ended() {
     ends_at(20 * 86400);
     let problems = reload(&tls, &before).unwrap_err().problems;
     assert_eq!(problems[0].reason, "own_cert_expired");
+}
+
+/// Shows no certificate.
+#[derive(Debug)]
+struct Nobody;
+
+impl rustls::client::ResolvesClientCert for Nobody {
+    fn resolve(
+        &self,
+        _hints: &[&[u8]],
+        _schemes: &[rustls::SignatureScheme],
+    ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
+}
+
+/// Guarantees: where certificates are optional, whoever showed none has nothing to lose by resuming.
+#[test]
+fn whoever_needs_no_certificate_resumes_without_one() {
+    let pki = TestPki::new();
+    let tls = ServerTls { client_auth: ClientAuth::Optional, ..enabled(&pki) };
+    for tls13 in [false, true] {
+        let (snapshot, client) = (load(&tls), client(&pki, tls13));
+        let mut nobody = ClientConfig::clone(&client);
+        nobody.client_auth_cert_resolver = Arc::new(Nobody);
+        let nobody = Arc::new(nobody);
+        shake(&snapshot, &nobody).unwrap();
+        let (_client, resumed) = shake(&snapshot, &nobody).unwrap();
+        assert_eq!(resumed.handshake_kind(), Some(HandshakeKind::Resumed), "1.3: {tls13}");
+        let refused = snapshot.refuses_resumed(&resumed, UnixTime::now());
+        assert!(refused.is_none(), "1.3: {tls13}: {refused:?}");
+    }
+}
+
+/// Guarantees: the short name of what is trusted is the same for the same, and another one with any
+/// other CA, list or setting; our own certificate has a name of its own.
+#[test]
+fn what_is_in_force_has_a_name_by_which_gateways_are_compared() {
+    let pki = TestPki::new();
+    publish(&pki, 1, false);
+    let tls = ServerTls {
+        client_crl: vec![pem_file("tls.client_crl_file", pki.path("ca.crl"))],
+        ..server_tls(&pki)
+    };
+    let first = load(&tls).epochs;
+    assert_eq!(load(&tls).epochs, first);
+    let strict = ServerTls { strict_x509: true, ..tls.clone() };
+    let mut known = vec![first.trust.clone(), load(&strict).epochs.trust];
+    publish(&pki, 2, true);
+    known.push(load(&tls).epochs.trust);
+    pki.write("ca.crt", pki.ca.pem() + &pki.other_ca.pem());
+    known.push(load(&tls).epochs.trust);
+    assert_eq!(load(&tls).epochs.identity, first.identity);
+    pki.write_pair("server", &pki.ca.issue(server_params(&["localhost"])));
+    let renewed = load(&tls).epochs;
+    assert_eq!(Some(&renewed.trust), known.last());
+    assert_ne!(renewed.identity, first.identity);
+    let count = known.len();
+    known.sort();
+    known.dedup();
+    assert_eq!(known.len(), count, "{known:?}");
 }

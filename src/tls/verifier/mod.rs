@@ -31,6 +31,8 @@ pub(super) use note::note_asked;
 #[cfg(test)]
 mod kinds;
 #[cfg(test)]
+mod lenient;
+#[cfg(test)]
 mod matrix;
 #[cfg(test)]
 mod table;

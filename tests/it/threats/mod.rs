@@ -13,6 +13,8 @@ const TESTED: &[(u8, &str, &str)] = &[
     (1, HERE, "t01_a_client_without_a_certificate_gets_an_alert_and_no_answer"),
     (2, HERE, "t02_a_client_of_another_ca_gets_an_alert_and_no_answer"),
     (3, VERIFIER, "t03_a_certificate_counts_from_its_first_to_its_last_second"),
+    (3, LENIENT, "t03_a_leaf_of_version_1_ends_as_any_other"),
+    (3, LENIENT, "t03_a_lenient_leaf_counts_from_its_first_to_its_last_second"),
     (4, VERIFIER, "t04_a_certificate_for_servers_alone_is_no_clients"),
     (5, VERIFIER, "t05_a_lenient_leaf_never_vouches_for_another"),
     (6, VERIFIER, "t06_an_expired_root_vouches_for_nobody_and_is_named"),
@@ -37,8 +39,10 @@ const TESTED: &[(u8, &str, &str)] = &[
     (19, IDENTITY, "t19_the_bundle_of_a_trust_domain_is_reloaded"),
     (20, IDENTITY, "t20_a_certificate_with_two_ids_may_send_under_neither"),
     (20, NAMES, "t20_a_certificate_with_confusing_names_gives_no_identity"),
+    (20, NAMES, "t20_a_name_that_is_too_long_gives_no_identity"),
     (21, IDENTITY, "t21_a_common_name_that_reads_as_an_allowed_dns_name_is_denied"),
     (21, NAMES, "t21_a_common_name_never_passes_for_another_kind_of_name"),
+    (21, NAMES, "t21_no_text_passes_for_a_name_of_another_kind"),
     (22, IDENTITY, "t22_a_name_beside_an_allowed_path_is_denied"),
     (22, NAMES, "t22_a_pattern_matches_whole_segments_and_nothing_beside_them"),
     (25, RECORDS, "a_hello_in_pieces_of_one_byte_is_understood"),
@@ -75,6 +79,7 @@ const FLOODS: &str = "tests/it/hostile/floods.rs";
 const FOLDERS: &str = "src/tls/reload/tests/folders.rs";
 const HERE: &str = "tests/it/threats/mod.rs";
 const IDENTITY: &str = "tests/it/threats/identity.rs";
+const LENIENT: &str = "src/tls/verifier/lenient.rs";
 const LIFECYCLE: &str = "tests/it/lifecycle.rs";
 const LIVE: &str = "src/tls/server/live/tests.rs";
 const NAMES: &str = "src/identity/tests/mod.rs";
