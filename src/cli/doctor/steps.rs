@@ -35,7 +35,9 @@ pub(super) fn refused(error: &UpstreamTlsError, report: &mut Report) -> Stopped 
     let step = match error.reason() {
         "upstream_no_alpn" => "alpn",
         "upstream_name_mismatch" | "upstream_bad_name" | "upstream_unknown_name" => "name",
-        "upstream_rejected_our_certificate" | "upstream_demands_certificate" => "identity",
+        "upstream_rejected_our_certificate"
+        | "upstream_demands_certificate"
+        | "upstream_no_common_signature" => "identity",
         "upstream_expired" | "upstream_not_yet_valid" | "upstream_unknown_issuer" => "chain",
         reason if reason.starts_with("upstream_cert_") => "chain",
         _ => "tls",

@@ -80,6 +80,7 @@ mod tests {
         tokio::time::advance(GRACE).await;
         assert!(!refused.is_over() && unheard.is_over());
         assert!(keeps(&mut refused, "upstream_demands_certificate"));
+        assert!(keeps(&mut refused, "upstream_no_common_signature"));
         assert!(!keeps(&mut unheard, "upstream_timeout"));
         assert!(!keeps(&mut refused, "upstream_timeout"));
     }

@@ -91,7 +91,7 @@ impl Connector {
         if snapshot.needs_h2 && alpn != Alpn::H2 {
             return Err(attempt.no_alpn());
         }
-        let shown = snapshot.own.as_ref().filter(|_| attempt.asked);
+        let shown = snapshot.own.as_ref().filter(|_| attempt.asked && !attempt.unfit);
         let own_left = match shown.map(|own| own.leaf.not_after.saturating_sub(time::now())) {
             Some(seconds) if seconds < LEAST_LEFT => return Err(attempt.own_ended()),
             left => left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_secs),
