@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tonic::Code;
 
 use crate::batch::{Encoded, Rope};
-use crate::coding::Coding;
+use crate::coding::{Coding, Inflater};
 use crate::config::sections::ClientTls;
 use crate::config::types::{Compression, Redacted};
 use crate::exporter::testing::batch;
@@ -68,10 +68,34 @@ async fn h7_a_body_in_the_right_coding_passes_as_it_is_and_others_are_compressed
     same.encoded = Some(Encoded { coding: Coding::Gzip, body });
     exporter.export(&same).await.unwrap();
     exporter.export(&batch(Signal::Logs, b"any bytes")).await.unwrap();
+    let mut other = same.clone();
+    other.encoded.as_mut().unwrap().coding = Coding::Zstd;
+    exporter.export(&other).await.unwrap();
     let seen = web.seen();
     assert_eq!(&seen[0].body[..], b"what the sender made");
-    assert_eq!(&seen[1].body[..2], b"\x1f\x8b");
+    for request in &seen[1..] {
+        let coding = (request.body[0], request.body[1]);
+        assert_eq!(coding, (0x1f, 0x8b), "compressed anew");
+    }
     assert!(seen.iter().all(|request| request.headers["content-encoding"] == "gzip"));
+}
+
+/// Guarantees: what came as compressed protobuf never goes out as JSON.
+#[tokio::test]
+async fn compressed_protobuf_is_not_taken_for_compressed_json() {
+    let web = Web::start(None, |_, _| success()).await;
+    let mut config = http_config(&format!("http://{}", web.address), ClientTls::default());
+    (config.compression, config.json) = (Compression::Gzip, true);
+    let mut encoded = batch(Signal::Logs, b"");
+    let body = Rope::from(bytes::Bytes::from_static(b"what the sender made"));
+    encoded.encoded = Some(Encoded { coding: Coding::Gzip, body });
+    http(config).export(&encoded).await.unwrap();
+    let mut text = Rope::new();
+    let mut inflater = Inflater::new(Coding::Gzip, 100);
+    inflater.push(&web.seen()[0].body, &mut text).unwrap();
+    inflater.finish(&mut text).unwrap();
+    assert_eq!(&text.to_bytes()[..], b"{}");
+    assert_eq!(web.seen()[0].headers["content-type"], "application/json");
 }
 
 #[tokio::test]
