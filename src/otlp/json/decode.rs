@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::astray;
 use super::cursor::{Cursor, Text, too_deep};
 use super::error::{Fault, JsonError, Parsed, TOO_LARGE, fault};
 use super::number::{double, integer, quoted};
@@ -104,7 +105,7 @@ impl<'a> Decoder<'a> {
                         return Err(fault.in_field(entry.field.json));
                     }
                 }
-                None => self.unknown(name)?,
+                None => self.unknown(name, depth)?,
             }
             if !self.cursor.goes_on(b'}')? {
                 return Ok(());
@@ -113,13 +114,16 @@ impl<'a> Decoder<'a> {
     }
 
     #[inline(never)]
-    fn unknown(&mut self, name: Text<'a>) -> Parsed<()> {
+    fn unknown(&mut self, name: Text<'a>, depth: u32) -> Parsed<()> {
+        let (Text::Plain(name) | Text::Escaped(name)) = name;
         self.ignored += 1;
         if self.first_ignored.is_none() {
-            let (Text::Plain(name) | Text::Escaped(name)) = name;
             self.first_ignored = Some(quoted(name));
         }
-        self.cursor.skip_value()
+        let text = self.cursor.rest();
+        self.cursor.skip_value()?;
+        let length = text.len() - self.cursor.rest().len();
+        if depth == 0 { astray::check(name, text.get(..length).unwrap_or(text)) } else { Ok(()) }
     }
 
     #[inline(always)]

@@ -11,6 +11,7 @@
 //! are joined, objects are merged, of other values the last one holds. `null` means absent; in a
 //! list it is an empty element, so that the others keep their positions.
 
+mod astray;
 mod cursor;
 mod decode;
 mod encode;

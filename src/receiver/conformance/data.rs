@@ -221,6 +221,9 @@ async fn a_request_of_another_signal_is_told_where_to_go(wire: Wire) {
     let squeezed = post(SIGNAL, Encoding::Protobuf, compressed(Coding::Gzip, &metrics));
     let squeezed = with(squeezed, "content-encoding", "gzip");
     told(&gate.ask(squeezed).await.http_status(400, Encoding::Protobuf).message);
+    let text =
+        gate.ask(json(export_json(Signal::Metrics))).await.http_status(400, Encoding::Json).message;
+    assert!(text.contains("is of metrics: send it to /v1/metrics (or "), "{text}");
     let damaged = post(SIGNAL, Encoding::Protobuf, Bytes::from_static(b"\x0a\x03\x1a\x01\xff"));
     let text = gate.ask(damaged).await.http_status(400, Encoding::Protobuf).message;
     assert!(!text.contains("looks like"), "{text}");

@@ -277,3 +277,32 @@ fn megabytes_of_brackets_are_refused_at_once() {
     }
     assert_eq!(refusal(&bomb).reason, "json_depth");
 }
+
+/// Scenario: a request of one signal arrives as one of another, alone or beside what is wanted.
+/// Guarantees: it is refused with the place where it is taken; where nothing would be lost it is
+/// unknown like any other name.
+#[test]
+fn data_of_another_signal_is_not_ignored() {
+    let roots = [
+        (Signal::Traces, "resourceSpans"),
+        (Signal::Metrics, "resource_metrics"),
+        (Signal::Logs, "resourceLogs"),
+        (Signal::Profiles, "resourceProfiles"),
+    ];
+    for (asked, wanted) in roots {
+        for (of, name) in roots.into_iter().filter(|(of, _)| *of != asked) {
+            let decoded = |value: &str| {
+                decode(asked, format!("{{\"{wanted}\":[],\"{name}\":{value}}}").as_bytes())
+            };
+            let error = decoded("[{\"schemaUrl\":\"x\"}]").unwrap_err();
+            assert_eq!((&*error.path, error.reason), ("$", "json_other_signal"));
+            let told = format!("{name:?} is of {of}: send it to {} (or", of.http_path());
+            assert!(error.message.starts_with(&told), "{error}");
+            for nothing in ["null", "[]", "[ {}, { } ]", "{}"] {
+                assert_eq!(decoded(nothing).unwrap().ignored, 1, "{nothing}");
+            }
+        }
+    }
+    let nested = br#"{"resourceSpans":[{"resourceLogs":[{"a":1}]}]}"#;
+    assert_eq!(decode(Signal::Traces, nested).unwrap().ignored, 1);
+}
