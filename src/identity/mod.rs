@@ -36,6 +36,8 @@ pub struct Identity {
     pub issuer: String,
     /// Subject common name, if there is exactly one.
     pub common_name: Option<String>,
+    /// The common names of a subject that has several, of which none is its name.
+    pub common_names: Vec<String>,
     /// Serial number in lower-case hexadecimal, without separators.
     pub serial: String,
     /// SHA-256 of the certificate's DER bytes in lower-case hexadecimal.
@@ -65,6 +67,7 @@ impl Identity {
             subject: String::new(),
             issuer: String::new(),
             common_name: None,
+            common_names: Vec::new(),
             serial: String::new(),
             sha256: String::new(),
             dns: Vec::new(),

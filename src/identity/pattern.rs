@@ -184,7 +184,10 @@ impl Pattern {
                 .any(|(_local, of)| same(of, domain)),
             Form::Ip(one) => leaf.ips.iter().any(|other| other.to_canonical() == *one),
             Form::Exactly(text) => match self.kind {
-                Kind::Cn => leaf.common_name.as_ref().is_some_and(|name| same(name, text)),
+                Kind::Cn => {
+                    let mut names = leaf.common_name.iter().chain(&leaf.common_names);
+                    names.any(|name| same(name, text))
+                }
                 Kind::Email => leaf.emails.iter().any(|email| same(email, text)),
                 _ => leaf.sha256 == *text,
             },

@@ -306,6 +306,18 @@ fn a_denial_is_held_against_every_name_and_beats_every_permission() {
     }
 }
 
+/// Scenario: a CA lets its client add a common name to the one that is denied here.
+/// Guarantees: it is denied all the same, where any certificate is let in, too.
+#[test]
+fn a_second_common_name_does_not_hide_the_denied_one() {
+    let two = Identity { common_name: None, common_names: texts(&["other", "agent"]), ..leaf() };
+    let mut any = rules(&[Kind::Cn], &[], &[(Kind::Cn, "agent")]);
+    any.allow = Allow::Any;
+    assert_eq!(reason(&any.decide(&two)), "identity_denied");
+    any.deny.clear();
+    assert!(matches!(any.decide(&two), Decision::Admitted { name: None, .. }));
+}
+
 #[test]
 fn any_admits_a_certificate_without_a_name_but_none_that_is_malformed() {
     let mut any = rules(&MOST, &[], &[]);

@@ -232,10 +232,12 @@ impl CertificateFacts {
 }
 
 fn identity(tbs: &TbsCertificate<'_>, der: &[u8]) -> Identity {
+    let (common_name, common_names) = names::common_names(&tbs.subject);
     Identity {
         subject: names::distinguished_name(&tbs.subject),
         issuer: names::distinguished_name(&tbs.issuer),
-        common_name: names::common_name(&tbs.subject),
+        common_name,
+        common_names,
         serial: hex(without_sign_byte(tbs.raw_serial())),
         sha256: sha256_hex(der),
         not_before: system_time(tbs.validity.not_before.timestamp()),
@@ -330,3 +332,25 @@ const USAGES: [(u16, &str); 9] = [
     (1 << 7, "encipherOnly"),
     (1 << 8, "decipherOnly"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::testing::TestPki;
+
+    #[test]
+    fn of_several_common_names_none_is_the_name_and_all_are_known() {
+        let pki = TestPki::new();
+        for (subject, one, several) in
+            [("/CN=a", Some("a"), &[][..]), ("/CN=a/CN=b", None, &["a", "b"]), ("/O=a", None, &[])]
+        {
+            pki.openssl(&format!(
+                "req -x509 -key client.key -outform DER -out a.der -days 9 -subj {subject}"
+            ));
+            let der = crate::tls::file::read(&pki.path("a.der")).unwrap();
+            let identity = describe(&der).unwrap().identity;
+            assert_eq!(identity.common_name.as_deref(), one, "{subject}");
+            assert_eq!(identity.common_names, several, "{subject}");
+        }
+    }
+}

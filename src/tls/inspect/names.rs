@@ -30,13 +30,10 @@ pub(in crate::tls) fn distinguished_name(name: &X509Name<'_>) -> String {
     text
 }
 
-/// The one common name of a subject; `None` with none or several.
-pub(super) fn common_name(name: &X509Name<'_>) -> Option<String> {
-    let mut names = name.iter_common_name();
-    match (names.next(), names.next()) {
-        (Some(only), None) => Some(attribute_value(only)),
-        _ => None,
-    }
+/// The one common name of a subject, or several that it has.
+pub(super) fn common_names(name: &X509Name<'_>) -> (Option<String>, Vec<String>) {
+    let mut names: Vec<_> = name.iter_common_name().map(attribute_value).collect();
+    if names.len() == 1 { (names.pop(), Vec::new()) } else { (None, names) }
 }
 
 /// A point in time as `2026-01-31 12:00:00 UTC`.
