@@ -88,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for UpstreamStream<S> {
             Poll::Ready(Err(error)) => self.learn(self.attempt.alerted(error)),
             _ => {}
         }
-        polled
+        polled.map_err(in_plain_words)
     }
 }
 
@@ -123,6 +123,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> UpstreamStream<S> {
 
 /// How long a refusal may take to arrive. Nothing waits for it but a probe.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+const CUT: &str = "the connection ended without a goodbye of TLS (close_notify): the program there was \
+                   stopped, or something between cut it";
+
+/// The TLS library would send readers to its manual for programmers.
+fn in_plain_words(error: io::Error) -> io::Error {
+    if error.kind() == ErrorKind::UnexpectedEof {
+        io::Error::new(ErrorKind::UnexpectedEof, CUT)
+    } else {
+        error
+    }
+}
 
 fn is_gone(error: &io::Error) -> bool {
     matches!(

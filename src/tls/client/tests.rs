@@ -260,6 +260,31 @@ async fn an_upstream_that_speaks_no_tls_is_named() {
     assert!(error.to_string().contains("HTTP/1.1 400 Bad Request"), "{error}");
 }
 
+/// Scenario: an upstream has answered, and its connection is cut. Guarantees: that is told in words for
+/// operators.
+#[tokio::test]
+async fn a_connection_that_is_cut_is_told_in_plain_words() {
+    let pki = TestPki::new();
+    let (_store, snapshots) = Store::new(load(&client_tls(&pki), &[b"h2"]).unwrap().snapshot);
+    let connector = Connector::new(snapshots, "localhost".to_owned());
+    let (near, far) = duplex(64 << 10);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let cutting = async {
+        let mut stream = TlsAcceptor::from(shows(&pki, "server")).accept(far).await.unwrap();
+        stream.write_all(b"HTTP").await.unwrap();
+        stream.flush().await.unwrap();
+    };
+    let (connected, ()) =
+        tokio::join!(connector.connect(near, "localhost:4317", deadline), cutting);
+    let mut io = connected.unwrap().io;
+    let error = io.read_to_end(&mut Vec::new()).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+    assert!(
+        error.to_string().starts_with("the connection ended without a goodbye of TLS"),
+        "{error}"
+    );
+}
+
 /// Guarantees: what no program at hand does has its words, too.
 #[test]
 fn failures_without_a_known_trigger_are_told() {
