@@ -229,9 +229,9 @@ async fn a_proxy_that_hangs_costs_the_connect_timeout() {
     .await;
     let endless = Backend::start(None, |mut peer, _| {
         Box::pin(async move {
-            let mut line: &[u8] = b"HTTP/1.1 200 OK\r\n";
-            while peer.write_all(line).await.is_ok() {
-                line = b"x-more: and more and more\r\n";
+            let mut head = b"HTTP/1.1 200 OK\r\n".to_vec();
+            while peer.write_all(&head).await.is_ok() {
+                head = b"x-more: and more and more\r\n".repeat(100);
             }
         })
     })
@@ -239,7 +239,7 @@ async fn a_proxy_that_hangs_costs_the_connect_timeout() {
     let (hole, _full) = ports::full().await;
     let pki = TestPki::new();
     let keys =
-        format!("connect_timeout: 400ms, tls: {{ ca_file: {} }}", pki.path("ca.crt").display());
+        format!("connect_timeout: 1s, tls: {{ ca_file: {} }}", pki.path("ca.crt").display());
     let urls = [mute.address, endless.address, hole].map(|address| format!("http://{address}"));
     let exporters: Vec<_> =
         urls.iter().map(|url| through(url, "https://backend.example:4318", &keys)).collect();
