@@ -85,7 +85,7 @@ pub(super) enum HealthcheckError {
         source: io::Error,
     },
     /// An answer other than 200.
-    #[error("{endpoint} answered: {status}")]
+    #[error("{endpoint} answered: {status}; {}", next_step(.status))]
     NotReady {
         /// As given.
         endpoint: String,
@@ -117,11 +117,23 @@ pub(super) fn run(args: &HealthcheckArgs, out: &mut dyn Write) -> Result<(), Hea
         Unasked::Io(source) => HealthcheckError::Unreachable { endpoint: endpoint(), source },
         Unasked::Tls(source) => HealthcheckError::Tls { endpoint: endpoint(), source },
     })?;
-    if status.split(' ').nth(1) == Some("200") {
+    if code(&status) == Some("200") {
         writeln!(out, "ready")?;
         return Ok(());
     }
     Err(HealthcheckError::NotReady { endpoint: endpoint(), status })
+}
+
+/// What to do about an answer that is no success.
+fn next_step(status: &str) -> &'static str {
+    match code(status) {
+        Some("503") => "the gateway starts or ends, or its log says what it lacks",
+        _ => "is that the endpoint and path of the gateway's health_check extension?",
+    }
+}
+
+fn code(status: &str) -> Option<&str> {
+    status.split(' ').nth(1)
 }
 
 impl HealthcheckArgs {

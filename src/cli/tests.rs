@@ -53,7 +53,11 @@ fn components_lists_what_can_be_used() {
 
 #[test]
 fn healthcheck_succeeds_on_200_only() {
-    for (answer, wanted) in [("200 OK", ExitStatus::Success), ("503 Busy", ExitStatus::Failure)] {
+    for (answer, wanted, told) in [
+        ("200 OK", ExitStatus::Success, ""),
+        ("503 Busy", ExitStatus::Failure, "its log says what it lacks"),
+        ("404 Not Found", ExitStatus::Failure, "is that the endpoint and path"),
+    ] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let server = std::thread::spawn(move || {
@@ -64,6 +68,7 @@ fn healthcheck_succeeds_on_200_only() {
         let (status, _, err) = outcome(&["healthcheck", "--endpoint", &url]);
         server.join().unwrap();
         assert_eq!(status, wanted, "{err}");
+        assert!(err.contains(told), "{told} in {err}");
     }
 }
 

@@ -5,6 +5,8 @@
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
+use crate::escape::push_line;
+
 /// Where a piece of configuration was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Span {
@@ -44,7 +46,8 @@ impl fmt::Display for Problem {
             f.write_str(": ")?;
         }
         if !self.key_path.is_empty() {
-            write!(f, "{}: ", Shown(&self.key_path))?;
+            write_line(f, &self.key_path)?;
+            f.write_str(": ")?;
         }
         write!(f, "{} [{}]", Shown(&self.message), self.reason)?;
         if let Some(help) = &self.help {
@@ -54,20 +57,27 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Without characters that a terminal obeys: what is quoted of a text may hold any.
+/// Without characters that a terminal obeys or that turn the order of a line: what is quoted of a text
+/// may hold any.
 struct Shown<'a>(&'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            if character.is_control() && character != '\n' {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                f.write_char(character)?;
+        for (index, line) in self.0.split('\n').enumerate() {
+            if index > 0 {
+                f.write_char('\n')?;
             }
+            write_line(f, line)?;
         }
         Ok(())
     }
+}
+
+/// What has no line of its own to end.
+fn write_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    let mut line = String::with_capacity(text.len());
+    push_line(&mut line, text);
+    f.write_str(&line)
 }
 
 /// The problems and warnings found so far.
@@ -126,3 +136,24 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+#[cfg(test)]
+mod tests {
+    use super::{Problem, Span};
+
+    /// Threat: a key that forges a line, colours it, or turns it round.
+    #[test]
+    fn a_quoted_key_stays_in_its_line_and_in_order() {
+        let problem = Problem {
+            span: Span::default(),
+            key_path: "a.\nerror: b\u{1b}[2J".to_owned(),
+            message: "is \u{202e}wrong".to_owned(),
+            help: Some("first\nsecond".to_owned()),
+            reason: "unknown_key",
+        };
+        assert_eq!(
+            problem.to_string(),
+            "a.\\nerror: b\\u001b[2J: is \\u202ewrong [unknown_key]\n    help: first\nsecond"
+        );
+    }
+}

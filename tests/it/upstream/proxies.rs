@@ -238,8 +238,7 @@ async fn a_proxy_that_hangs_costs_the_connect_timeout() {
     .await;
     let (hole, _full) = ports::full().await;
     let pki = TestPki::new();
-    let keys =
-        format!("connect_timeout: 1s, tls: {{ ca_file: {} }}", pki.path("ca.crt").display());
+    let keys = format!("connect_timeout: 1s, tls: {{ ca_file: {} }}", pki.path("ca.crt").display());
     let urls = [mute.address, endless.address, hole].map(|address| format!("http://{address}"));
     let exporters: Vec<_> =
         urls.iter().map(|url| through(url, "https://backend.example:4318", &keys)).collect();
