@@ -105,9 +105,7 @@ impl Intake {
         if self.received.len().saturating_add(piece.len()) > self.limit {
             return Err(refusal::too_large("request body", self.limit));
         }
-        if !self.reservation.grow(piece.len()) {
-            return Err(refusal::no_room());
-        }
+        self.reservation.grow(piece.len()).map_err(refusal::lack)?;
         let Some(inflated) = &mut self.inflated else {
             let checked = self.form.check(&piece);
             self.received.push(piece);
@@ -189,9 +187,7 @@ impl Intake {
                 let json::Decoded { request, first_ignored, .. } =
                     json::decode_up_to(self.signal, &text, self.limit)
                         .map_err(|error| refusal::not_json(&error, self.limit))?;
-                if !self.reservation.grow(request.len()) {
-                    return Err(refusal::no_room());
-                }
+                self.reservation.grow(request.len()).map_err(refusal::lack)?;
                 unknown = first_ignored;
                 // What is forwarded is checked as everything else, whoever wrote it.
                 let mut checker = Checker::new(self.signal);
@@ -238,9 +234,7 @@ fn check_inflated(
     before: usize,
 ) -> Result<(), Failure> {
     for piece in decoded.pieces().get(before..).unwrap_or_default() {
-        if !reservation.grow(piece.len()) {
-            return Err(refusal::no_room());
-        }
+        reservation.grow(piece.len()).map_err(refusal::lack)?;
         form.check(piece).map_err(|error| {
             not_otlp(signal, &error, &decoded.pieces().iter().map(AsRef::as_ref))
         })?;

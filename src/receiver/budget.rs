@@ -23,6 +23,15 @@ pub(super) struct Reservation {
     held: usize,
 }
 
+/// Why there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// Others hold what it needs.
+    ForNow,
+    /// It needs more than the whole budget, in bytes.
+    ForEver(usize),
+}
+
 /// What a request costs that sends nothing: its stream, its task, its head.
 const REQUEST: usize = 8 << 10;
 
@@ -52,13 +61,17 @@ impl Budget {
     /// and send nothing would be free of charge.
     pub(super) fn request(&self) -> Option<Reservation> {
         let mut reservation = Reservation { budget: self.clone(), held: 0 };
-        reservation.grow((self.0.limit / REQUESTS).min(REQUEST)).then_some(reservation)
+        reservation.grow((self.0.limit / REQUESTS).min(REQUEST)).ok()?;
+        Some(reservation)
     }
 }
 
 impl Reservation {
-    /// Takes so many bytes more; false, and nothing is taken, when the budget does not have them.
-    pub(super) fn grow(&mut self, bytes: usize) -> bool {
+    /// Takes so many bytes more.
+    ///
+    /// # Errors
+    /// The budget does not have them, and nothing is taken.
+    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Lack> {
         let inner = &self.budget.0;
         // The counter guards no other memory, so its order with other accesses does not matter.
         // Requests that fail for lack of room undo what they added; meanwhile others see less
@@ -66,10 +79,11 @@ impl Reservation {
         let before = inner.held.fetch_add(bytes, Ordering::Relaxed);
         if before.saturating_add(bytes) > inner.limit {
             inner.held.fetch_sub(bytes, Ordering::Relaxed);
-            return false;
+            let fits_alone = self.held.saturating_add(bytes) <= inner.limit;
+            return Err(if fits_alone { Lack::ForNow } else { Lack::ForEver(inner.limit) });
         }
         self.held += bytes;
-        true
+        Ok(())
     }
 }
 
@@ -88,13 +102,15 @@ mod tests {
         let budget = Budget::new(10);
         let mut first = budget.request().unwrap();
         let mut second = budget.request().unwrap();
-        assert!(first.grow(6));
-        assert!(!second.grow(5));
-        assert!(second.grow(4));
-        assert!(!first.grow(1));
+        first.grow(6).unwrap();
+        assert_eq!(second.grow(5), Err(Lack::ForNow));
+        second.grow(4).unwrap();
+        assert_eq!(first.grow(1), Err(Lack::ForNow));
+        assert_eq!(first.grow(5), Err(Lack::ForEver(10)));
         assert_eq!(budget.held(), 10);
         drop(first);
-        assert!(second.grow(6));
+        assert_eq!(second.grow(7), Err(Lack::ForEver(10)));
+        second.grow(6).unwrap();
         drop(second);
         assert_eq!(budget.held(), 0);
     }

@@ -8,6 +8,7 @@ use prost::Message as _;
 use tonic::Code;
 use tonic_types::pb::{BadRequest, bad_request::FieldViolation};
 
+use super::budget::Lack;
 use super::frame::FrameError;
 use crate::coding::InflateError;
 use crate::otlp::check::CheckError;
@@ -74,6 +75,19 @@ pub(super) fn no_room() -> Failure {
         "the gateway holds as many request bytes as max_in_flight_bytes allows: try again later",
     )
     .with_retry_after(ROOM_AGAIN)
+}
+
+/// No room in the byte budget, now or ever.
+pub(super) fn lack(lack: Lack) -> Failure {
+    let limit = match lack {
+        Lack::ForNow => return no_room(),
+        Lack::ForEver(limit) => limit,
+    };
+    let message = format!(
+        "the request alone needs more than the {limit} bytes that all requests may hold together: \
+         send smaller batches, or raise max_in_flight_bytes of the gateway"
+    );
+    bad(Code::ResourceExhausted, "request_never_fits", message).with_http_status(413)
 }
 
 /// The body did not arrive in time.

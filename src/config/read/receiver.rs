@@ -139,7 +139,7 @@ fn server(section: &Section<'_>, default_endpoint: &str, max_request_bytes: usiz
             "never_fits",
             format!(
                 "{} bytes are less than the largest request that is allowed ({max_request_bytes}): \
-                 one in between is told to try again for ever",
+                 one in between is refused, though it is small enough",
                 limits.max_in_flight_bytes
             ),
             "raise it, or lower max_recv_msg_size_mib (gRPC) or max_request_body_size (HTTP)",

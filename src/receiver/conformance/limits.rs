@@ -212,6 +212,7 @@ async fn the_byte_budget_is_shared_and_given_back() {
     gate.ask(call(SIGNAL, framed(false, &larger))).await.grpc_accepted(SIGNAL);
 }
 
+/// Guarantees: what the budget would not have for one request alone is not told to come back.
 async fn inflated_bytes_count_against_the_budget(wire: Wire) {
     let message = export(SIGNAL, 50);
     let squeezed = compressed(Coding::Gzip, &message);
@@ -220,7 +221,14 @@ async fn inflated_bytes_count_against_the_budget(wire: Wire) {
     let gate = wire.grpc(|server| server.limits.max_in_flight_bytes = room);
     gate.ask(request()).await.grpc_accepted(SIGNAL);
     let gate = wire.grpc(|server| server.limits.max_in_flight_bytes = room - 1);
-    assert_eq!(gate.refuses("in_flight_bytes", request()).await.grpc(), tonic::Code::Unavailable);
+    // Without a hint when to come back, senders do not.
+    let reply = gate.refuses("request_never_fits", request()).await;
+    assert_eq!(reply.grpc(), tonic::Code::ResourceExhausted);
+    assert_eq!(reply.header("grpc-status-details-bin"), None);
+    let request = post(SIGNAL, Encoding::Protobuf, squeezed);
+    let request = with(request, "content-encoding", "gzip");
+    let status = gate.ask(request).await.http_status(413, Encoding::Protobuf);
+    assert!(status.message.contains("raise max_in_flight_bytes"), "{}", status.message);
 }
 
 #[tokio::test(start_paused = true)]

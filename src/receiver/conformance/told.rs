@@ -11,9 +11,12 @@ use crate::telemetry::testing::captured;
 async fn a_lack_of_room_is_said_once_with_what_to_do() {
     let (sink, _capturing) = captured();
     let gate = Gate::grpc(|server| server.limits.max_in_flight_bytes = 1000);
-    let message = framed(false, &export(Signal::Traces, 100));
+    let message = framed(false, &export(Signal::Traces, 5));
+    let mut others = gate.shared.0.budget.request().unwrap();
+    others.grow(900).unwrap();
     for _ in 0..3 {
-        gate.refuses("in_flight_bytes", call(Signal::Traces, message.clone())).await;
+        let reply = gate.ask(call(Signal::Traces, message.clone())).await;
+        assert_eq!(reply.grpc(), tonic::Code::Unavailable);
     }
     let log = sink.text();
     assert_eq!(log.matches("refused for lack of room").count(), 1, "{log}");
