@@ -7,7 +7,7 @@ use webpki::VerifiedPath;
 use crate::config::sections::{OnDoubt, RevocationScope};
 use crate::tls::inspect;
 use crate::tls::revocation::der::{self, Reader, SEQUENCE};
-use crate::tls::revocation::{Known, Revocations, list};
+use crate::tls::revocation::{Known, Revocations, Signer, list};
 use crate::tls::time;
 
 /// Why a chain is not let in.
@@ -74,7 +74,8 @@ impl Revocations {
         let issuers: Vec<_> = path.intermediate_certificates().collect();
         let mut keys: Vec<_> =
             issuers.iter().map(|issuer| issuer.subject_public_key_info()).collect();
-        keys.push(webpki::spki_for_anchor(path.anchor()));
+        let anchor = webpki::spki_for_anchor(path.anchor());
+        keys.push(anchor.clone());
         let certificates = std::iter::once(&**leaf).chain(issuers);
         for (index, (certificate, key)) in certificates.zip(&keys).enumerate() {
             if index > 0 && self.policy.scope == RevocationScope::Leaf {
@@ -87,7 +88,7 @@ impl Revocations {
                 serial: certificate.serial(),
                 is_leaf: index == 0,
             };
-            self.check(&subject, key, now)?;
+            self.check(&subject, key, &anchor, now)?;
         }
         Ok(())
     }
@@ -102,7 +103,7 @@ impl Revocations {
         let Some((issuer, serial)) = issuer_and_serial(leaf) else {
             return Err(self.unknown("a name that cannot be read", true));
         };
-        self.check(&Subject { der: leaf, issuer, serial, is_leaf: true }, key, now)
+        self.check(&Subject { der: leaf, issuer, serial, is_leaf: true }, key, key, now)
     }
 
     /// Looks up a leaf that the bundle itself names. Nobody vouches for it but the operator, so no
@@ -122,6 +123,7 @@ impl Revocations {
         &self,
         subject: &Subject<'_>,
         key: &SubjectPublicKeyInfoDer<'_>,
+        anchor: &SubjectPublicKeyInfoDer<'_>,
         now: i64,
     ) -> Result<(), Doubt> {
         let grace = i64::try_from(self.policy.grace.as_secs()).unwrap_or(i64::MAX);
@@ -129,7 +131,9 @@ impl Revocations {
         let mut fresh = false;
         for known in self.by_issuer.get(subject.issuer).into_iter().flatten() {
             let list = &known.list;
-            if !list.scope.covers(subject.der, subject.is_leaf) || !self.is_signer(known, key) {
+            if !list.scope.covers(subject.der, subject.is_leaf)
+                || !self.is_signer(known, key, anchor)
+            {
                 continue;
             }
             // A list out of date still holds against those who are on it.
@@ -155,13 +159,19 @@ impl Revocations {
     }
 
     /// A list of an intermediate cannot be checked before a chain shows the intermediate's key.
-    fn is_signer(&self, known: &Known, key: &SubjectPublicKeyInfoDer<'_>) -> bool {
+    fn is_signer(
+        &self,
+        known: &Known,
+        key: &SubjectPublicKeyInfoDer<'_>,
+        anchor: &SubjectPublicKeyInfoDer<'_>,
+    ) -> bool {
         if let Some(signer) = known.signer.get() {
-            return signer == key.as_ref();
+            return signer.key == key.as_ref();
         }
         let is_signer = known.list.signed_by(key, &self.algorithms);
         if is_signer {
-            let _same = known.signer.set(key.as_ref().to_vec());
+            let signer = Signer { key: key.as_ref().to_vec(), anchor: anchor.as_ref().to_vec() };
+            let _same = known.signer.set(signer);
         }
         is_signer
     }

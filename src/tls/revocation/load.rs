@@ -16,7 +16,7 @@ use crate::tls::error::problem;
 use crate::tls::pem::{self, Label};
 use crate::tls::revocation::der::{Reader, SEQUENCE};
 use crate::tls::revocation::list::List;
-use crate::tls::revocation::{Known, Revocations};
+use crate::tls::revocation::{Known, Revocations, Signer, succession};
 use crate::tls::{file, inspect, material, time};
 
 /// What a load needs beside the files.
@@ -67,7 +67,7 @@ pub(in crate::tls) fn load(
     problems.extend(nobody_covered(files, &found, inputs));
     let revocations = newest(files, found, inputs, warnings);
     warnings.extend(uncovered(files, &revocations, inputs));
-    problems.extend(rolled_back(files, &revocations, inputs));
+    problems.extend(succession::judge(files, &revocations, inputs, warnings));
     if problems.is_empty() { Ok(Some(revocations)) } else { Err(problems) }
 }
 
@@ -254,7 +254,7 @@ fn uncovered(files: &[Pem], lists: &Revocations, inputs: &Inputs<'_>) -> Option<
     let is_covered = |anchor: &TrustAnchor<'_>| {
         let mut lists = lists.by_issuer.get(anchor.subject.as_ref()).into_iter().flatten();
         let key = webpki::spki_for_anchor(anchor);
-        lists.any(|known| known.signer.get().is_none_or(|signer| signer == key.as_ref()))
+        lists.any(|known| known.signer.get().is_none_or(|signer| signer.key == key.as_ref()))
     };
     // The system's CAs follow the bundle's and are not named here.
     let own = anchors.roots.roots.iter().zip(&anchors.members);
@@ -320,7 +320,7 @@ fn newest(
             warnings.push(problem(file, line, "crl_unknown_issuer", message, help));
         }
         let known = Known {
-            signer: Arc::new(signer.map(OnceLock::from).unwrap_or_default()),
+            signer: Arc::new(signer.map(Signer::anchor).map(OnceLock::from).unwrap_or_default()),
             list: Arc::new(list),
             place: material::place(file).into(),
         };
@@ -336,55 +336,6 @@ fn newest(
 }
 
 type Key = (Box<[u8]>, String, Option<Vec<u8>>);
-
-/// Whoever can put an old file back must not bring the revoked back with it.
-fn rolled_back(files: &[Pem], now: &Revocations, inputs: &Inputs<'_>) -> Vec<Problem> {
-    let (Some(before), Some(first)) = (inputs.before, files.first()) else { return Vec::new() };
-    let mut problems = Vec::new();
-    for old in before.by_issuer.values().flatten() {
-        let anchors = &inputs.anchors.roots.roots;
-        let trusted = anchors.iter().any(|anchor| {
-            anchor.subject.as_ref() == &*old.list.issuer
-                && old.signer.get().is_none_or(|signer| {
-                    webpki::spki_for_anchor(anchor).as_ref() == signer.as_slice()
-                })
-        });
-        let name = &old.list.issuer_name;
-        let same = now.by_issuer.get(&old.list.issuer).into_iter().flatten().find(|new| {
-            new.list.scope == old.list.scope
-                && match (new.signer.get(), old.signer.get()) {
-                    (Some(one), Some(two)) => one == two,
-                    _ => match (&new.list.signed_with, &old.list.signed_with) {
-                        (Some(one), Some(two)) => one == two,
-                        _ => true,
-                    },
-                }
-        });
-        match same {
-            Some(new) if new.list.age(&old.list) == Ordering::Less => {
-                let message = format!(
-                    "the list of {name} is {}, older than the one in force, {}",
-                    new.list.edition(),
-                    old.list.edition()
-                );
-                let help = "put the newer list back; an old one would let the revoked in again. If \
-                            the CA's numbers really started anew, restart";
-                problems.push(problem(first, 0, "crl_rolled_back", message, help));
-            }
-            None if trusted => {
-                let message = format!(
-                    "has no list of {name} any more, whose list {} is in force, and that CA is \
-                     still trusted",
-                    old.list.edition()
-                );
-                let help = "put its list back, or take the CA out of the bundle, too";
-                problems.push(problem(first, 0, "crl_withdrawn", message, help));
-            }
-            Some(_) | None => {}
-        }
-    }
-    problems
-}
 
 /// Between the CA's clock and ours.
 const CLOCK_SKEW: i64 = 300;

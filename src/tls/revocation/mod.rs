@@ -11,6 +11,7 @@ mod extensions;
 pub(super) mod fuzzed;
 mod list;
 mod load;
+mod succession;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -37,11 +38,25 @@ pub(crate) struct Revocations {
 #[derive(Clone, Debug)]
 struct Known {
     list: Arc<List>,
-    /// The signer's SubjectPublicKeyInfo. Set at load for a list of an anchor; for one of an
-    /// intermediate, when the first chain through it proves which key that is.
-    signer: Arc<OnceLock<Vec<u8>>>,
+    /// Set at load for a list of an anchor; for one of an intermediate, when the first chain through
+    /// it proves which key that is, and from then on its successors inherit it.
+    signer: Arc<OnceLock<Signer>>,
     /// Where it was read, for people.
     place: Arc<str>,
+}
+
+/// Whose key made a list, each as a SubjectPublicKeyInfo.
+#[derive(Clone, Debug)]
+struct Signer {
+    key: Vec<u8>,
+    /// The key of the anchor that vouches for it: its own, or the one that its chain ended in.
+    anchor: Vec<u8>,
+}
+
+impl Signer {
+    fn anchor(key: Vec<u8>) -> Self {
+        Self { anchor: key.clone(), key }
+    }
 }
 
 /// What is to be told about a list in force.

@@ -97,6 +97,22 @@ fn der(pki: &TestPki, file: &str) -> CertificateDer<'static> {
     CertificateDer::from(crate::tls::pem::parse(&text).unwrap().remove(0).der)
 }
 
+/// Guarantees: a serial number that Go does not read is refused in a leaf of version 1 as in any other;
+/// the same leaf with its sign changed is let in.
+#[test]
+fn a_leaf_of_version_1_with_a_negative_serial_number_is_refused() {
+    let pki = TestPki::new();
+    pki.openssl_ca("my-ca");
+    pki.openssl_request("v1");
+    let judge = judge(&pki, "my-ca.crt");
+    for (serial, counts) in [("5", true), ("-5", false)] {
+        pki.openssl_sign("v1", "my-ca", "", &format!("-set_serial {serial}"));
+        let judged = judge.judge(&der(&pki, "v1.crt"), &[], UnixTime::now());
+        let expected = if counts { Ok(Some(Leniency::V1)) } else { Err("client_cert_x509_v1") };
+        assert_eq!(judged.map_err(|fault| fault.reason), expected, "{serial}");
+    }
+}
+
 /// Scenario: an X.509 v1 leaf under a CA that constrains names, which nobody would hold against it.
 #[test]
 fn a_ca_with_name_constraints_vouches_for_no_lenient_leaf() {

@@ -5,6 +5,7 @@ mod openssl;
 mod paths;
 mod rekeyed;
 mod vetted;
+mod withdrawn;
 
 use std::time::Duration;
 
