@@ -1,7 +1,8 @@
 //! What may take the place of the lists in force.
 //!
-//! Guarantees that a reload lets nobody back in who is revoked: an older list does not replace a newer
-//! one, and none is not put in the place of one whose CA is still trusted.
+//! Guarantees that a reload lets nobody back in who is known to be revoked: an older list does not
+//! replace a newer one, and none vanishes while a CA that it is known to be of is trusted. A list of
+//! which that is not known does not go without a warning.
 
 use std::cmp::Ordering;
 
