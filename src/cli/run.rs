@@ -129,7 +129,12 @@ fn pages(pages: &[(String, SocketAddr)]) -> String {
         };
         format!("{key} {address}{path}")
     });
-    shown.collect::<Vec<_>>().join(", ")
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    if shown.is_empty() {
+        "none (the extensions zpages and health_check have them)".to_owned()
+    } else {
+        shown
+    }
 }
 
 /// A panic belongs in the log, with its place, like any other fault.
