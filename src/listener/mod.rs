@@ -181,10 +181,10 @@ impl Listener {
     /// kernel's queue from hiding the overload.
     fn admit(&self, Arrival { stream, peer, ip }: Arrival, hand_over: &impl Fn(Accepted)) {
         let Ok(permit) = Arc::clone(&self.open).try_acquire_owned() else {
-            return self.tell_full("max_connections");
+            return self.tell_full();
         };
         let Some(descriptor) = self.descriptors.take() else {
-            return self.tell_full("open_files");
+            return self.tell_no_files();
         };
         let place = match self.sources.as_ref().zip(ip).map(|(sources, ip)| sources.take(ip)) {
             Some(None) => return self.tell_source_full(&peer),
@@ -193,32 +193,36 @@ impl Listener {
         hand_over(Accepted { stream, peer, permit: Permit(permit, descriptor, place) });
     }
 
-    /// Counts and tells that there is no room for a connection, whoever opens it.
-    fn tell_full(&self, reason: &'static str) {
-        let Some((repeated, others_not_logged)) = self.turned_away(reason, "") else { return };
-        if reason == "open_files" {
-            warn!(
-                listener = %self.key_path,
-                room = self.descriptors.room(),
-                reason,
-                repeated,
-                others_not_logged,
-                help = "raise the limit of open files (LimitNOFILE, ulimit -n), or find who \
-                        opens so many connections",
-                "closing new connections: the other files that this process may have open are \
-                 needed to reach upstreams and to read certificates"
-            );
-        } else {
-            warn!(
-                listener = %self.key_path,
-                max_connections = self.max_connections,
-                reason,
-                repeated,
-                others_not_logged,
-                help = "raise max_connections there if these are all wanted",
-                "closing new connections: as many are open as max_connections allows"
-            );
-        }
+    /// Counts and tells that as many connections are open as may be.
+    fn tell_full(&self) {
+        const REASON: &str = "max_connections";
+        let Some((repeated, others_not_logged)) = self.turned_away(REASON, "") else { return };
+        warn!(
+            listener = %self.key_path,
+            max_connections = self.max_connections,
+            reason = REASON,
+            repeated,
+            others_not_logged,
+            help = "raise max_connections there if these are all wanted",
+            "closing new connections: as many are open as max_connections allows"
+        );
+    }
+
+    /// Counts and tells that the process may have no more files open for connections.
+    fn tell_no_files(&self) {
+        const REASON: &str = "open_files";
+        let Some((repeated, others_not_logged)) = self.turned_away(REASON, "") else { return };
+        warn!(
+            listener = %self.key_path,
+            room = self.descriptors.room(),
+            reason = REASON,
+            repeated,
+            others_not_logged,
+            help = "raise the limit of open files (LimitNOFILE, ulimit -n), or find who opens so \
+                    many connections",
+            "closing new connections: the other files that this process may have open are needed \
+             to reach upstreams and to read certificates"
+        );
     }
 
     /// Counts and tells that a peer's source has as many connections as it may.

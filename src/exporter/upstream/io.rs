@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::tls::client::UpstreamStream;
 use crate::tls::{LastWords, UpstreamTlsError};
-use crate::write_through::write_through;
+use crate::write_through::{pass_through, write_through};
 
 /// A connected stream.
 #[derive(Debug)]
@@ -134,17 +134,4 @@ write_through!([] Io {
     Self { stream: Stream::Tls(stream), .. } => stream,
 });
 
-impl AsyncRead for Socket {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(socket) => Pin::new(socket).poll_read(context, buffer),
-            Self::Unix(socket) => Pin::new(socket).poll_read(context, buffer),
-        }
-    }
-}
-
-write_through!([] Socket { Self::Tcp(socket) => socket, Self::Unix(socket) => socket });
+pass_through!([] Socket { Self::Tcp(socket) => socket, Self::Unix(socket) => socket });

@@ -10,27 +10,23 @@ pub(super) struct Told(usize);
 impl Told {
     /// A client that stays, although it would be refused.
     pub(super) fn reported(&mut self, fault: &Fault) {
-        if self.has_room() {
-            tracing::warn!(
-                reason = fault.reason,
-                certificate = certificate(fault),
-                detail = fault.why,
-                help = fault.help,
-                "a connected client would be cut off; it goes on, as client_auth is report_only"
-            );
-        }
+        self.say(
+            fault,
+            "a connected client would be cut off; it goes on, as client_auth is report_only",
+        );
     }
 
     /// A client whose connections end.
     pub(super) fn lost(&mut self, fault: &Fault) {
-        if self.has_room() {
-            tracing::warn!(
-                reason = fault.reason,
-                certificate = certificate(fault),
-                detail = fault.why,
-                help = fault.help,
-                "a connected client is not trusted any more; its connections are ended"
-            );
+        self.say(fault, "a connected client is not trusted any more; its connections are ended");
+    }
+
+    fn say(&mut self, fault: &Fault, what: &str) {
+        self.0 += 1;
+        if self.0 <= MOST_TOLD {
+            let certificate = fault.leaf.as_ref().map(|leaf| leaf.summary()).unwrap_or_default();
+            let Fault { reason, why, help, .. } = fault;
+            tracing::warn!(reason, certificate, detail = why, help, "{what}");
         }
     }
 
@@ -40,15 +36,6 @@ impl Told {
             tracing::warn!(more, "and so it is with further connected clients");
         }
     }
-
-    fn has_room(&mut self) -> bool {
-        self.0 += 1;
-        self.0 <= MOST_TOLD
-    }
-}
-
-fn certificate(fault: &Fault) -> String {
-    fault.leaf.as_ref().map(|leaf| leaf.summary()).unwrap_or_default()
 }
 
 /// Clients named in the log for one change.
