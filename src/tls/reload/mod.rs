@@ -47,6 +47,8 @@ pub(crate) struct Reloader {
     alarm: Alarm,
     watch_folders: bool,
     seen: Seen,
+    /// Since the files were loaded: also while the first look is under way the clock may be set.
+    jumps: time::Jumps,
 }
 
 impl Reloader {
@@ -67,6 +69,7 @@ impl Reloader {
             alarm: Alarm::default(),
             watch_folders: true,
             seen: Seen::default(),
+            jumps: time::Jumps::start(),
         }
     }
 
@@ -101,7 +104,6 @@ impl Reloader {
         self.look_at_all().await;
         let mut poll_at = Instant::now() + self.pace.poll;
         let mut cost = Duration::ZERO;
-        let mut jumps = time::Jumps::start();
         loop {
             // Every branch is cancel-safe: a permit of a Notify is kept until it is taken.
             tokio::select! {
@@ -112,7 +114,7 @@ impl Reloader {
                 () = self.force.notified() => info!("looking at all certificates, as asked"),
                 () = tokio::time::sleep_until(self.next_look(poll_at)) => {}
             }
-            if let Some(by) = jumps.noticed() {
+            if let Some(by) = self.jumps.noticed() {
                 tell_of_jump(by);
                 // By the old time, some were left out or refused that count by the new one.
                 self.subjects.iter_mut().for_each(Subject::judge_now);
